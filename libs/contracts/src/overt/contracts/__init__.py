@@ -1,0 +1,1 @@
+"""The messages, topics and deployment orders that all services of Overt share."""

@@ -1,0 +1,75 @@
+"""What a service is given by whoever starts it: a broker, keys, control's public key, the time, the metrics.
+
+A service's `build(context, settings, …)` is the same over Kafka and in one process; only the context differs.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from overt.contracts.orders import OrderBook
+from overt.contracts.topics import DEPLOYMENTS, Topic
+from overt.contracts.wire import OrderFeed, Out, TopicWire
+from overt.runtime.broker import Broker
+from overt.runtime.clock import Clock
+from overt.runtime.keys import KeySource
+from overt.runtime.loop import Loop, LoopLimits
+from overt.runtime.loop_metrics import LoopCollectors
+from prometheus_client import CollectorRegistry
+
+log = structlog.get_logger()
+
+M = TypeVar("M", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """The order book of one loop and what keeps it up to date."""
+
+    book: OrderBook
+    feed: OrderFeed
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The world as a service sees it."""
+
+    broker: Broker
+    keys: KeySource
+    order_key: Ed25519PublicKey
+    clock: Clock
+    registry: CollectorRegistry
+    loops: LoopCollectors
+
+    def orders(self, service: str) -> Orders:
+        """Return an order book of the service's own: every service verifies every order itself."""
+        book = OrderBook(self.order_key, self.clock.now_s)
+
+        def refused(reason: str) -> None:
+            log.error("order refused", service=service, reason=reason)
+
+        return Orders(book, OrderFeed(self.broker.table(DEPLOYMENTS.name), book, refused))
+
+    def loop(
+        self,
+        service: str,
+        source: Topic,
+        handle: Callable[[Sequence[M]], Iterable[Out]],
+        *,
+        tick: Callable[[], None],
+        limits: LoopLimits = LoopLimits(),
+    ) -> Loop[M, Out]:
+        """Return the loop of `service` over `source`, in the consumer group named after the service."""
+        wire: TopicWire[M] = TopicWire(source, self.keys)
+        return Loop(
+            consumer=self.broker.consumer(service, [source.name]),
+            producer=self.broker.producer(),
+            wire=wire,
+            handle=handle,
+            metrics=self.loops.for_service(service),
+            limits=limits,
+            tick=tick,
+        )

@@ -1,0 +1,59 @@
+"""The public events of `alerts.v1`: JSON, no pictures, no templates, links instead."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from overt.contracts.messages import Cosine, Identifier, Nanoseconds
+
+AlertVerdict = Literal["true_alert", "false_alert"]
+AlertState = Literal[
+    "awaiting_first", "awaiting_second", "disagreed", "judged_true", "judged_false", "closed"
+]
+EngagementResult = Literal["confirmed_true", "confirmed_false", "unconfirmed"]
+Outcome = Literal["arrest", "other_disposal", "no_action"]
+ALERT_SCHEMA_VERSION = 1
+
+
+class AlertEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type"):
+    """What every event says. `sequence` counts the events of one alert from 1, without gaps."""
+
+    alert_id: Identifier
+    deployment_id: Identifier
+    sequence: Annotated[int, msgspec.Meta(ge=1)]
+    at_ns: Nanoseconds
+    version: Literal[1]
+
+
+class AlertRaised(AlertEvent, frozen=True, tag="alert_raised"):
+    """A new alert. `similarity` is a score against `threshold`, not a probability."""
+
+    entry_id: Identifier
+    watchlist_id: Identifier
+    camera_id: Identifier
+    captured_at_ns: Nanoseconds
+    similarity: Cosine
+    threshold: Cosine
+    link: str
+
+
+class AlertStrengthened(AlertEvent, frozen=True, tag="alert_strengthened"):
+    """A better probe of the same entry within the same window."""
+
+    similarity: Cosine
+
+
+class JudgementMade(AlertEvent, frozen=True, tag="judgement_made"):
+    """One person judged; which answer stays inside the control room until both have judged."""
+
+    ordinal: Annotated[int, msgspec.Meta(ge=1, le=3)]
+    state: AlertState
+
+
+class OutcomeRecorded(AlertEvent, frozen=True, tag="outcome_recorded"):
+    """What came of it."""
+
+    engagement: EngagementResult
+    outcome: Outcome
+
+
+AnyAlertEvent = AlertRaised | AlertStrengthened | JudgementMade | OutcomeRecorded

@@ -1,0 +1,86 @@
+"""What the loop asks of a broker; `kafka.py` and `memory.py` are the two that exist."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class BrokerError(Exception):
+    """The broker failed or refused.
+
+    BrokerError
+    ├── Undelivered      a produced record was not confirmed; the batch must be handled again
+    └── CommitRefused    the group moved the partition to another member; the batch comes back there
+    """
+
+
+class Undelivered(BrokerError):
+    """A produced record was not confirmed in time: nothing after it may be committed."""
+
+
+class CommitRefused(BrokerError):
+    """Offsets were not committed because the group rebalanced: another member redoes the batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as the broker holds it. `timestamp_ms` is the broker's, UTC."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes
+    value: bytes | None
+    timestamp_ms: int
+
+
+class Consumer(Protocol):
+    """A member of one consumer group. Not safe to share between threads."""
+
+    def poll(self, max_records: int, timeout_s: float) -> Sequence[Record]:
+        """Return up to `max_records`, as soon as there is one; empty after `timeout_s` without any."""
+
+    def commit(self) -> None:
+        """Commit everything returned by `poll` so far. Raises CommitRefused."""
+
+    def close(self) -> None:
+        """Leave the group without committing."""
+
+
+class TableReader(Protocol):
+    """Reads a whole compacted topic from its beginning, outside any group."""
+
+    def poll(self) -> Sequence[Record]:
+        """Return what has arrived since the last call, without waiting."""
+
+    def caught_up(self) -> bool:
+        """Whether everything that was there when the reader was opened has been returned."""
+
+    def close(self) -> None:
+        """Stop reading."""
+
+
+class Producer(Protocol):
+    """Sends records; safe to share between threads."""
+
+    def produce(self, topic: str, key: bytes, value: bytes | None) -> None:
+        """Hand over one record. Blocks while the send queue is full: that is the back-pressure."""
+
+    def flush(self, timeout_s: float) -> None:
+        """Wait until everything handed over is confirmed. Raises Undelivered."""
+
+    def close(self) -> None:
+        """Flush what is left, then disconnect."""
+
+
+class Broker(Protocol):
+    """Makes consumers, producers and table readers on one cluster."""
+
+    def consumer(self, group: str, topics: Sequence[str]) -> Consumer:
+        """Join `group` for `topics`, starting at the earliest record the group has not committed."""
+
+    def producer(self) -> Producer:
+        """Connect a producer, warmed up: its first record is not slower than its second."""
+
+    def table(self, topic: str) -> TableReader:
+        """Read `topic` from its beginning."""
