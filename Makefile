@@ -1,0 +1,58 @@
+# Every verb of the project. `make help` lists them. Nothing has to be installed first but Python 3.11+ and make.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# Fetched models, sample pictures and the composed clip stay inside the checkout.
+export OVERT_CACHE_DIR ?= $(CURDIR)/.cache
+
+# uv is brought when it is missing.
+UV ?= $(or $(shell command -v uv 2>/dev/null),$(CURDIR)/.tools/uv/bin/uv)
+RUN := $(UV) run --frozen
+RUN_DEFAULT := $(UV) run --frozen --no-dev
+
+.PHONY: help demo test test-integration e2e check format docs benchmark clean
+
+help: ## list the verbs
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+
+demo: $(UV) ## everything in one process on real pictures, control room in the browser (ARGS="--once --json")
+	@$(RUN_DEFAULT) overt demo $(ARGS)
+
+test: $(UV) ## unit, contract, loop and end-to-end tests in process: no Kafka, no Docker, no Java
+	@$(RUN) overt models fetch
+	@$(RUN) pytest -m "not integration" $(ARGS)
+
+test-integration: $(UV) ## the same pipeline as six processes over a real Apache Kafka (needs Java 17+ and Maven)
+	@scripts/ci-prerequisites.sh
+	@$(RUN) overt models fetch
+	@$(RUN) pytest -m integration $(ARGS)
+
+e2e: $(UV) ## only the end-to-end tests: real pictures in, alerts out
+	@$(RUN) overt models fetch
+	@$(RUN) pytest -m "e2e and not integration" $(ARGS)
+
+check: $(UV) ## format, lint, types, import rules, generated pages
+	@$(RUN) ruff format --check .
+	@$(RUN) ruff check .
+	@$(RUN) mypy libs services cli tests benchmarks scripts
+	@$(RUN) lint-imports
+	@$(RUN) python scripts/generate_docs.py --check
+
+format: $(UV) ## put the code into shape
+	@$(RUN) ruff format .
+	@$(RUN) ruff check --fix .
+
+docs: $(UV) ## write the generated pages and the screenshots again
+	@$(RUN) python scripts/generate_docs.py
+
+benchmark: $(UV) ## measure speed on this machine and print it with its spread
+	@$(RUN) overt models fetch
+	@$(RUN) python benchmarks/pipeline.py $(ARGS)
+
+clean: ## remove what was installed, fetched and cached here
+	rm -rf .venv .cache .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(CURDIR)/.tools/uv/bin/uv:
+	@echo "uv is not installed: bringing it into .tools/uv" >&2
+	@python3 -m venv .tools/uv || { echo "Python 3.11 or newer with its venv module is needed (Debian: apt-get install python3-venv)" >&2; exit 2; }
+	@.tools/uv/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
