@@ -6,12 +6,11 @@ from pathlib import Path
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from overt.cli.scene import HEIGHT_PX, RATE_HZ, SECONDS, WALKS, WIDTH_PX, Figure, Walk
 
-Picture = NDArray[np.uint8]
+Sizes = Mapping[int, Image.Image]
 
 
 def compose(samples: Mapping[str, Path], clip: Path, progress: Callable[[int, int], None]) -> None:
@@ -19,14 +18,14 @@ def compose(samples: Mapping[str, Path], clip: Path, progress: Callable[[int, in
 
     The same samples give the same pictures: nothing here is random. The file appears whole or not at all.
     """
-    figures = {walk.figure.sample: cut_out(walk.figure, samples[walk.figure.sample]) for walk in WALKS}
+    figures = {walk.figure.sample: sizes_of(walk.figure, samples[walk.figure.sample]) for walk in WALKS}
     square = draw_square()
     frames = int(SECONDS * RATE_HZ)
     partial = clip.with_suffix(".partial.mp4")
     with av.open(str(partial), "w") as container:
         stream = container.add_stream("libx264", rate=RATE_HZ)
         stream.width, stream.height, stream.pix_fmt = WIDTH_PX, HEIGHT_PX, "yuv420p"
-        stream.options = {"preset": "veryfast", "crf": "20", "g": "50"}
+        stream.options = {"preset": "ultrafast", "crf": "23", "g": "50"}
         for number in range(frames):
             picture = draw_frame(square, figures, number / RATE_HZ)
             for packet in stream.encode(av.VideoFrame.from_image(picture)):
@@ -37,16 +36,23 @@ def compose(samples: Mapping[str, Path], clip: Path, progress: Callable[[int, in
     partial.replace(clip)
 
 
+def sizes_of(figure: Figure, photograph: Path) -> Sizes:
+    """Return the cut-out at full size, a half, a quarter and an eighth, by how much smaller it is.
+
+    Each picture is drawn from the next larger size, so nothing shimmers and little is read.
+    """
+    person = cut_out(figure, photograph)
+    return {shrink: person.reduce(shrink) if shrink > 1 else person for shrink in (8, 4, 2, 1)}
+
+
 def cut_out(figure: Figure, photograph: Path) -> Image.Image:
     """Return the person as RGBA: the outline filled, its edge softened by about a hundredth of the head."""
     picture = Image.open(photograph).convert("RGB")
     mask = Image.new("L", picture.size, 0)
     ImageDraw.Draw(mask).polygon(figure.outline, fill=255)
     soft_px = max(figure.head_height / 60, 1.0)
-    # Shrunk before it is softened: a halo of the old background would give the cut-out away.
-    mask = mask.filter(ImageFilter.MinFilter(2 * round(soft_px) + 1)).filter(
-        ImageFilter.GaussianBlur(soft_px)
-    )
+    # Softened inwards only: a halo of the old background would give the cut-out away.
+    mask = mask.filter(ImageFilter.GaussianBlur(soft_px)).point(lambda value: max(0, 2 * value - 255))
     picture.putalpha(mask)
     return with_legs(picture, figure)
 
@@ -89,7 +95,7 @@ def draw_square() -> Image.Image:
     return picture.filter(ImageFilter.GaussianBlur(2.0))
 
 
-def draw_frame(square: Image.Image, figures: Mapping[str, Image.Image], at_s: float) -> Image.Image:
+def draw_frame(square: Image.Image, figures: Mapping[str, Sizes], at_s: float) -> Image.Image:
     """Return the picture at `at_s` seconds: everybody in view, the nearest in front, with sensor noise."""
     picture = square.copy()
     walking = [walk for walk in WALKS if walk.starts_s <= at_s < walk.ends_s]
@@ -105,33 +111,40 @@ def head_px(walk: Walk, at_s: float) -> float:
     return 1 / (far + (near - far) * share)
 
 
-def place(picture: Image.Image, person: Image.Image, walk: Walk, at_s: float) -> None:
+def place(picture: Image.Image, sizes: Sizes, walk: Walk, at_s: float) -> None:
     """Draw one person into `picture`: size, sway, turn, shade and blur as the walk says at `at_s`."""
     share = (at_s - walk.starts_s) / (walk.ends_s - walk.starts_s)
     size = head_px(walk, at_s)
     scale = size / walk.figure.head_height
     angle = walk.turn * math.sin(2 * math.pi * (at_s - walk.starts_s) / 3.5)
-    body = turned(person, scale, angle)
-    if walk.dim:
-        body = shaded(body, 1 - walk.dim * math.sin(math.pi * share) ** 2)
-    if walk.blur_px and share > 0.85:
-        body = body.filter(ImageFilter.GaussianBlur(walk.blur_px * (share - 0.85) / 0.15))
     sway = 0.03 * size * math.sin(2 * math.pi * 1.9 * at_s)
     eye_line = 470 - 0.35 * size  # the camera looks slightly down: whoever is near stands higher in view
     left = WIDTH_PX * (walk.x_from + (walk.x_to - walk.x_from) * share) - walk.figure.head[0] * scale
     top = eye_line - walk.figure.head[1] * scale + abs(sway)
+    body = turned(sizes, scale, angle, max_height=HEIGHT_PX - round(top))
+    if walk.dim:
+        body = shaded(body, 1 - walk.dim * math.sin(math.pi * share) ** 2)
+    if walk.blur_px and share > 0.85:
+        body = body.filter(ImageFilter.GaussianBlur(walk.blur_px * (share - 0.85) / 0.15))
     picture.paste(body, (round(left), round(top)), body)
 
 
-def turned(person: Image.Image, scale: float, angle: float) -> Image.Image:
-    """Return the person at `scale`, turned: narrower by the cosine, the far side smaller in perspective."""
-    width, height = round(person.width * scale), round(person.height * scale)
-    small = person.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    lean = abs(angle) * 0.06 * height
-    inset = (1 - math.cos(angle)) * width / 2
+def turned(sizes: Sizes, scale: float, angle: float, *, max_height: int) -> Image.Image:
+    """Return the person at `scale`, turned: narrower by the cosine, the far side smaller in perspective.
+
+    What would lie more than `max_height` below the top is left out: it is outside the picture.
+    """
+    shrink = next(step for step in sizes if step * scale <= 1 or step == 1)
+    person = sizes[shrink]
+    width, height = person.width, person.height
+    lean, inset = abs(angle) * 0.06 * height, (1 - math.cos(angle)) * width / 2
     left_in, right_in = (lean, 0.0) if angle > 0 else (0.0, lean)
-    quad = (-inset, -left_in, -inset, height + left_in, width + inset, height + right_in, width + inset, -right_in)
-    return small.transform((width, height), Image.Transform.QUAD, quad, Image.Resampling.BILINEAR)
+    seen = min(1.0, max_height / (height * shrink * scale))
+    left_foot = -left_in + seen * (height + 2 * left_in)
+    right_foot = -right_in + seen * (height + 2 * right_in)
+    quad = (-inset, -left_in, -inset, left_foot, width + inset, right_foot, width + inset, -right_in)
+    target = (round(width * shrink * scale), max(round(height * shrink * scale * seen), 1))
+    return person.transform(target, Image.Transform.QUAD, quad, Image.Resampling.BILINEAR)
 
 
 def shaded(person: Image.Image, light: float) -> Image.Image:
@@ -163,7 +176,7 @@ def _make_grain(count: int = 4) -> list[Image.Image]:
         Image.merge("RGB", (plane,) * 3)
         for plane in (
             Image.fromarray(
-                random.normal(8, 2.2, (HEIGHT_PX, WIDTH_PX)).clip(0, 16).astype(np.uint8),
+                random.normal(8, 1.5, (HEIGHT_PX, WIDTH_PX)).clip(0, 16).astype(np.uint8),
             )
             for _ in range(count)
         )

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 import msgspec
-from overt.contracts.messages import Cosine, Identifier, Nanoseconds
+from overt.contracts.messages import MAX_INTEGER, Cosine, Identifier, Nanoseconds
 
 AlertVerdict = Literal["true_alert", "false_alert"]
 AlertState = Literal[
@@ -11,7 +11,8 @@ AlertState = Literal[
 ]
 EngagementResult = Literal["confirmed_true", "confirmed_false", "unconfirmed"]
 Outcome = Literal["arrest", "other_disposal", "no_action"]
-ALERT_SCHEMA_VERSION = 1
+# A link and nothing else: a `data:` address could carry a picture out of the house.
+Link = Annotated[str, msgspec.Meta(max_length=300, pattern=r"^(https?://|/(?!/))[!-~]*$(?!\n)")]
 
 
 class AlertEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type"):
@@ -19,7 +20,7 @@ class AlertEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
 
     alert_id: Identifier
     deployment_id: Identifier
-    sequence: Annotated[int, msgspec.Meta(ge=1)]
+    sequence: Annotated[int, msgspec.Meta(ge=1, le=MAX_INTEGER)]
     at_ns: Nanoseconds
     version: Literal[1]
 
@@ -33,7 +34,7 @@ class AlertRaised(AlertEvent, frozen=True, tag="alert_raised"):
     captured_at_ns: Nanoseconds
     similarity: Cosine
     threshold: Cosine
-    link: str
+    link: Link
 
 
 class AlertStrengthened(AlertEvent, frozen=True, tag="alert_strengthened"):

@@ -1,7 +1,8 @@
 """Every message on every internal topic; `events.py` has the public ones of `alerts.v1`.
 
 Shapes: pictures are JPEG bytes; an aligned crop is raw RGB, uint8, rows x columns x 3; a template is D
-float32 values, little-endian. Times are UNIX nanoseconds, UTC.
+float32 values, little-endian. Times are UNIX nanoseconds, UTC. A tag names its version: what has to change
+incompatibly gets a new tag beside the old one, whose examples must decode for ever.
 """
 
 import math
@@ -9,14 +10,23 @@ import struct
 from typing import Annotated
 
 import msgspec
+from overt.contracts.pictures import jpeg_size_px, require_jpeg
 
-Identifier = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-Fingerprint = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
-Positive = Annotated[int, msgspec.Meta(ge=1, le=32_768)]
-Nanoseconds = Annotated[int, msgspec.Meta(ge=0)]
+# A database's integers are signed and have 64 bits: a larger one would be a record that can't be stored.
+MAX_INTEGER = 2**63 - 1
+# An 8K picture; a decoder needs 200 MB for it.
+MAX_SIDE_PX = 8192
+
+# `$` alone would let a line break stand at the end; `(?!\n)` means the same to JSON Schema's regex dialect.
+Identifier = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$(?!\n)")]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+Fingerprint = Sha256
+Pixels = Annotated[int, msgspec.Meta(ge=1, le=MAX_SIDE_PX)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
+Nanoseconds = Count
+# A cosine of two float32 vectors can come out above 1 by rounding: clamp it where it is computed.
 Cosine = Annotated[float, msgspec.Meta(ge=-1.0, le=1.0)]
 
-MAX_JPEG_BYTES = 8_000_000
 CROP_SIDES_PX = (112, 160)
 MAX_TEMPLATE_DIMENSION = 2048
 UNIT_NORM_TOLERANCE = 1e-3
@@ -31,7 +41,7 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
     deployment_id: Identifier
 
 
-class FrameCaptured(Message, frozen=True, tag="frame_captured"):
+class FrameCaptured(Message, frozen=True, tag="frame_captured.v1"):
     """One sampled picture of a camera.
 
     `captured_at_ns` is the capture clock: wall time for a live camera, start plus presentation time for a
@@ -39,20 +49,27 @@ class FrameCaptured(Message, frozen=True, tag="frame_captured"):
     """
 
     camera_id: Identifier
-    sequence: Annotated[int, msgspec.Meta(ge=0)]
+    sequence: Count
     captured_at_ns: Nanoseconds
     read_at_ns: Nanoseconds
     live: bool
-    width_px: Positive
-    height_px: Positive
+    width_px: Pixels
+    height_px: Pixels
     jpeg: bytes
 
     def __post_init__(self) -> None:
-        """Refuse what is no JPEG of a sensible size."""
+        """Refuse what is no JPEG of the size it is said to have."""
         require_jpeg(self.jpeg, "frame")
+        size_px = jpeg_size_px(self.jpeg)
+        if size_px is None:
+            raise ValueError("frame picture has no frame header")
+        if size_px != (self.width_px, self.height_px):
+            raise ValueError(
+                f"frame picture is {size_px[0]} x {size_px[1]}, not {self.width_px} x {self.height_px}"
+            )
 
 
-class CaptureEnded(Message, frozen=True, tag="capture_ended"):
+class CaptureEnded(Message, frozen=True, tag="capture_ended.v1"):
     """A camera's stream ended: whatever waits for a better shot is to be sent now."""
 
     camera_id: Identifier
@@ -91,7 +108,7 @@ class Shot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     box: Box
     landmarks_px: tuple[float, float, float, float, float, float, float, float, float, float]
     quality: Annotated[int, msgspec.Meta(ge=0, le=100)]
-    crop_side_px: Positive
+    crop_side_px: Pixels
     crop_rgb: bytes
     portrait_jpeg: bytes
     context_jpeg: bytes
@@ -109,14 +126,14 @@ class Shot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         require_jpeg(self.context_jpeg, "context")
 
 
-class FaceFound(Message, frozen=True, tag="face_found"):
+class FaceFound(Message, frozen=True, tag="face_found.v1"):
     """A face was found and this is a shot worth a template. `fingerprint` is the pack that aligned it."""
 
     fingerprint: Fingerprint
     shot: Shot
 
 
-class TemplateMade(Message, frozen=True, tag="template_made"):
+class TemplateMade(Message, frozen=True, tag="template_made.v1"):
     """The template of one shot: `dimension` float32 values, little-endian, of unit length."""
 
     fingerprint: Fingerprint
@@ -136,7 +153,7 @@ class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     similarity: Cosine
 
 
-class MatchMade(Message, frozen=True, tag="match_made"):
+class MatchMade(Message, frozen=True, tag="match_made.v1"):
     """One probe matched one entry or more; the first candidate is the best and the one alerted on.
 
     `probe_hash` is the sealed hash of the matched input that the audit keeps (EU AI Act 12(3)).
@@ -146,29 +163,34 @@ class MatchMade(Message, frozen=True, tag="match_made"):
     fingerprint: Fingerprint
     threshold: Cosine
     candidates: Annotated[tuple[Candidate, ...], msgspec.Meta(min_length=1, max_length=20)]
-    probe_hash: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+    probe_hash: Sha256
     shot: Shot
 
     def __post_init__(self) -> None:
-        """Refuse candidates below the threshold or out of order."""
+        """Refuse candidates below the threshold, out of order or named twice."""
         similarities = [candidate.similarity for candidate in self.candidates]
-        if min(similarities) < self.threshold:
+        # Not `any(… < threshold)`: nothing is at or above a threshold that is no number.
+        if not all(similarity >= self.threshold for similarity in similarities):
             raise ValueError("a candidate is below the threshold")
         if similarities != sorted(similarities, reverse=True):
             raise ValueError("candidates are not ordered by similarity")
+        if len({candidate.entry_id for candidate in self.candidates}) < len(self.candidates):
+            raise ValueError("a candidate is named twice")
 
 
-class AuditHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="audit_head"):
+class AuditHead(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="audit_head.v1"
+):
     """The newest link of an audit chain, published so that a cut tail can be noticed."""
 
     chain_id: Identifier
-    length: Annotated[int, msgspec.Meta(ge=0)]
-    hash: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+    length: Count
+    hash: Sha256
     at_ns: Nanoseconds
 
 
 class DeadLetter(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="dead_letter"
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="dead_letter.v1"
 ):
     """A record that could not be read, where it stood, and why.
 
@@ -177,20 +199,12 @@ class DeadLetter(
     """
 
     topic: str
-    partition: Annotated[int, msgspec.Meta(ge=0)]
-    offset: Annotated[int, msgspec.Meta(ge=0)]
+    partition: Count
+    offset: Count
     reason: Annotated[str, msgspec.Meta(max_length=500)]
-    size_bytes: Annotated[int, msgspec.Meta(ge=0)]
-    sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+    size_bytes: Count
+    sha256: Sha256
     value: bytes | None
-
-
-def require_jpeg(picture: bytes, what: str) -> None:
-    """Raise ValueError unless `picture` begins and ends like a JPEG and is not oversize."""
-    if len(picture) > MAX_JPEG_BYTES:
-        raise ValueError(f"{what} picture has {len(picture)} bytes, the limit is {MAX_JPEG_BYTES}")
-    if not (picture.startswith(b"\xff\xd8\xff") and picture.endswith(b"\xff\xd9")):
-        raise ValueError(f"{what} picture is no JPEG")
 
 
 def require_unit_vector(template: bytes, dimension: int) -> None:

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from overt.contracts.messages import Cosine, Fingerprint, Identifier
+from overt.contracts.messages import MAX_INTEGER, Cosine, Fingerprint, Identifier
+from overt.contracts.reasons import UNDECODABLE, why
 
 Purpose = Literal[
     "crime_hotspot",
@@ -17,6 +18,8 @@ Purpose = Literal[
 ]
 OrderState = Literal["active", "stopped", "ended"]
 MAX_ORDER_S = 12 * 3600
+MAX_ORDER_BYTES = 32_000
+MAX_CAMERAS = 64
 SIGNATURE_CONTEXT = b"overt order v1\x00"
 
 
@@ -32,13 +35,13 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     deployment_id: Identifier
-    revision: Annotated[int, msgspec.Meta(ge=1)]
+    revision: Annotated[int, msgspec.Meta(ge=1, le=MAX_INTEGER)]
     state: OrderState
     purpose: Purpose
     place: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     starts_at_s: Annotated[float, msgspec.Meta(gt=0)]
     ends_at_s: Annotated[float, msgspec.Meta(gt=0)]
-    camera_ids: Annotated[tuple[Identifier, ...], msgspec.Meta(min_length=1, max_length=64)]
+    camera_ids: Annotated[tuple[Identifier, ...], msgspec.Meta(min_length=1, max_length=MAX_CAMERAS)]
     watchlist_id: Identifier
     watchlist_size: Annotated[int, msgspec.Meta(ge=1, le=20_000)]
     fingerprint: Fingerprint
@@ -62,17 +65,22 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SignedOrder(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="signed_order"
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="signed_order.v1"
 ):
     """An order's exact bytes and control's Ed25519 signature over them: bytes, so nothing is re-encoded."""
 
-    order_json: bytes
+    order_json: Annotated[bytes, msgspec.Meta(max_length=MAX_ORDER_BYTES)]
     signature: Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
 
 
 def sign(order: Order, key: Ed25519PrivateKey) -> SignedOrder:
-    """Sign `order`."""
+    """Sign `order`. Raises ValueError for one that no service would obey."""
     order_json = msgspec.json.encode(order, order="deterministic")
+    try:
+        # Structs check the ranges of their fields only when decoded.
+        msgspec.json.decode(order_json, type=Order)
+    except UNDECODABLE as error:
+        raise ValueError(f"the order is malformed: {why(error, 'json')}") from None
     return SignedOrder(order_json=order_json, signature=key.sign(SIGNATURE_CONTEXT + order_json))
 
 
@@ -83,19 +91,20 @@ def verify(signed: SignedOrder, key: Ed25519PublicKey) -> Order:
         return msgspec.json.decode(signed.order_json, type=Order)
     except InvalidSignature:
         raise OrderRefused("the signature is not control's") from None
-    except msgspec.DecodeError as error:
-        raise OrderRefused(f"the order is malformed: {error}") from None
+    except UNDECODABLE as error:
+        raise OrderRefused(f"the order is malformed: {why(error, 'json')}") from None
 
 
 class OrderBook:
     """The newest lawful revision of every order this process has seen. Fails closed: unknown is refused.
 
-    Not safe to share between threads; each loop owns one.
+    What has run out stays run out: a clock that is set back brings no order to life again. Not safe to share between threads; each loop owns one.
     """
 
     def __init__(self, key: Ed25519PublicKey, now_s: Callable[[], float]) -> None:
         self._key = key
         self._now_s = now_s
+        self._latest_s = 0.0
         self._orders: dict[str, Order] = {}
 
     def apply(self, signed: SignedOrder) -> Order:
@@ -106,20 +115,26 @@ class OrderBook:
             raise OrderRefused(f"revision {order.revision} is older than {known.revision}: replayed")
         if known is not None and order.revision == known.revision and order != known:
             raise OrderRefused(f"two different orders claim revision {order.revision}")
+        if known is not None and known.state == "ended" and order.state != "ended":
+            raise OrderRefused("the deployment has ended: nothing begins it again")
         self._orders[order.deployment_id] = order
         return order
 
     def active(self, deployment_id: str) -> Order | None:
         """The order under which work for `deployment_id` is lawful now, or None."""
         order = self._orders.get(deployment_id)
-        return order if order is not None and order.is_active(self._now_s()) else None
+        return order if order is not None and order.is_active(self._time_s()) else None
 
     def for_camera(self, camera_id: str) -> Order | None:
-        """The order under which `camera_id` may capture now, or None."""
-        now_s = self._now_s()
+        """The order under which `camera_id` may capture now, or None; of several the one issued last."""
+        now_s = self._time_s()
         lawful = [order for order in self._orders.values() if order.covers(camera_id, now_s)]
-        return max(lawful, key=lambda order: order.issued_at_s, default=None)
+        return max(lawful, key=lambda order: (order.issued_at_s, order.deployment_id), default=None)
 
     def known(self) -> Mapping[str, Order]:
         """Every order, lawful now or not: for pages and logs that say why nothing happens."""
         return dict(self._orders)
+
+    def _time_s(self) -> float:
+        self._latest_s = max(self._latest_s, self._now_s())
+        return self._latest_s

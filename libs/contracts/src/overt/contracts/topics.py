@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import UnionType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from overt.contracts.events import AlertRaised, AlertStrengthened, JudgementMade, OutcomeRecorded
+from overt.contracts.events import AnyAlertEvent
 from overt.contracts.messages import (
     AuditHead,
     CaptureEnded,
@@ -16,8 +16,14 @@ from overt.contracts.messages import (
     TemplateMade,
 )
 from overt.contracts.orders import SignedOrder
+from overt.runtime.envelope import MAGIC, MAX_KEY_ID_BYTES, NONCE_BYTES
 
 DEAD_SUFFIX = ".dead"
+TAG_BYTES = 16
+# What sealing adds at most: see overt.runtime.envelope.seal.
+MAX_SEAL_BYTES = len(MAGIC) + 1 + MAX_KEY_ID_BYTES + NONCE_BYTES + TAG_BYTES
+# What a dead letter says beside the bytes it keeps: a reason of 500 characters, names, a hash.
+MAX_LETTER_BYTES = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +31,7 @@ class Topic:
     """One topic. `sealed`: which kind of data key its payloads are sealed with, None for plain.
 
     `retention_s` None means compacted: the newest record of each key stays. `message` is the type, or the
-    union of types, that may stand on it.
+    union of types, that may stand on it. `max_bytes` bounds the encoded message.
     """
 
     name: str
@@ -43,6 +49,16 @@ class Topic:
         """Where unreadable records of this topic go."""
         return self.name + DEAD_SUFFIX
 
+    @property
+    def max_value_bytes(self) -> int:
+        """How large the value of a record may be: the message, and what sealing adds."""
+        return self.max_bytes if self.sealed is None else self.max_bytes + MAX_SEAL_BYTES
+
+    @property
+    def messages(self) -> tuple[type[Any], ...]:
+        """The types that may stand on it."""
+        return get_args(self.message) if isinstance(self.message, UnionType) else (self.message,)
+
 
 FRAMES = Topic(
     "frames.v1", "camera id", FrameCaptured | CaptureEnded, 60, "msgpack", "epoch", 8_400_000, 8, ("detect",)
@@ -55,7 +71,7 @@ MATCHES = Topic(
 ALERTS = Topic(
     "alerts.v1",
     "alert id",
-    AlertRaised | AlertStrengthened | JudgementMade | OutcomeRecorded,
+    AnyAlertEvent,
     7 * 86_400,
     "json",
     None,
@@ -90,7 +106,7 @@ def dead_letter_topic(source: Topic) -> Topic:
         retention_s=source.retention_s or 7 * 86_400,
         encoding="msgpack",
         sealed=None,
-        max_bytes=source.max_bytes + 2_000,
+        max_bytes=source.max_value_bytes + MAX_LETTER_BYTES,
         partitions=source.partitions,
         readers=("operators",),
     )

@@ -11,7 +11,7 @@ from overt.contracts.messages import DeadLetter, Message
 from overt.contracts.orders import OrderBook, OrderRefused, SignedOrder
 from overt.contracts.topics import DEPLOYMENTS, TOPICS, Topic, dead_letter_topic
 from overt.runtime.broker import Record, TableReader
-from overt.runtime.envelope import NotSealed, is_sealed, key_id_of, seal, unseal
+from overt.runtime.envelope import DataKey, NotSealed, key_id_of, seal, unseal
 from overt.runtime.keys import KeySource
 from overt.runtime.loop import Addressed, RecordRefused
 from overt.runtime.memory import TopicLimits
@@ -47,7 +47,13 @@ class TopicWire(Generic[M]):
             raise RecordRefused(str(error)) from None
 
     def _unseal(self, record: Record, value: bytes) -> msgspec.Struct:
+        if len(value) > self._source.max_value_bytes:
+            raise Unreadable(
+                f"oversize: {len(value)} bytes, {record.topic} takes {self._source.max_value_bytes}"
+            )
         key = self._keys.by_id(key_id_of(value))
+        if not _may_seal(self._source, key):
+            raise Unreadable("sealed with a key that is not destroyed in time")
         plain = unseal(value, key, topic=record.topic, record_key=record.key)
         message = decode(self._source, plain)
         if cast("Message", message).deployment_id != key.scope:
@@ -55,17 +61,25 @@ class TopicWire(Generic[M]):
         return message
 
     def seal(self, out: Out) -> Addressed:
-        """Return the bytes. Raises KeyGone, TypeError for a message that may not stand on its topic."""
+        """Return the bytes. Raises KeyGone; TypeError, ValueError for a message its readers would refuse."""
         value, record_key = encode(out.topic, out.message), out.key.encode()
         if out.topic.sealed is not None:
-            key = self._keys.current(cast("Message", out.message).deployment_id, out.topic.sealed)
+            deployment_id = cast("Message", out.message).deployment_id
+            key = self._keys.current(deployment_id, out.topic.sealed)
+            if key.scope != deployment_id or not _may_seal(out.topic, key):
+                raise ValueError(f"{key!r} must not seal what stands on {out.topic.name}")
             value = seal(value, key, topic=out.topic.name, record_key=record_key)
         return Addressed(out.topic.name, record_key, value)
 
     def dead_letter(self, record: Record, reason: str) -> Addressed:
-        """Return the dead letter; bytes that were not sealed on a sealed topic are not copied."""
+        """Return the dead letter.
+
+        Bytes on a sealed topic that do not look sealed are not copied, nor is a part of what is too large:
+        without its end nothing could be opened.
+        """
         value = record.value or b""
-        keep = self._source.sealed is None or is_sealed(value)
+        sealed_as_it_should = self._source.sealed is None or _looks_sealed(value)
+        keep = sealed_as_it_should and len(value) <= self._source.max_value_bytes
         letter = DeadLetter(
             topic=record.topic,
             partition=record.partition,
@@ -73,10 +87,23 @@ class TopicWire(Generic[M]):
             reason=reason[:500],
             size_bytes=len(value),
             sha256=hashlib.sha256(value).hexdigest(),
-            value=value[: self._source.max_bytes] if keep else None,
+            value=value if keep else None,
         )
         topic = dead_letter_topic(self._source)
         return Addressed(topic.name, record.key, encode(topic, letter))
+
+
+def _may_seal(topic: Topic, key: DataKey) -> bool:
+    # Faces of people who raise no alert are kept by no key that lasts, whoever hands it out.
+    return topic.sealed != "epoch" or key.not_after_s is not None
+
+
+def _looks_sealed(value: bytes) -> bool:
+    try:
+        key_id_of(value)
+    except NotSealed:
+        return False
+    return True
 
 
 class OrderFeed:
@@ -91,10 +118,14 @@ class OrderFeed:
         """Take over every order that has arrived; a refused one is reported and changes nothing."""
         for record in self._reader.poll():
             try:
-                signed = decode(DEPLOYMENTS, record.value or b"")
-                self._book.apply(cast("SignedOrder", signed))
+                self._take(record.value)
             except (Unreadable, OrderRefused) as error:
                 self._on_refused(str(error))
+
+    def _take(self, value: bytes | None) -> None:
+        if value is None:
+            raise OrderRefused("an order was taken off the topic: what is known of it stays")
+        self._book.apply(cast("SignedOrder", decode(DEPLOYMENTS, value)))
 
 
 def memory_topics() -> dict[str, TopicLimits]:

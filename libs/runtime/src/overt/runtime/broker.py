@@ -41,7 +41,11 @@ class Consumer(Protocol):
         """Return up to `max_records`, as soon as there is one; empty after `timeout_s` without any."""
 
     def commit(self) -> None:
-        """Commit everything returned by `poll` so far. Raises CommitRefused."""
+        """Commit everything returned by `poll` so far. Raises CommitRefused.
+
+        When some of it moved to another member, that comes back there; what stayed is committed or comes
+        back here.
+        """
 
     def close(self) -> None:
         """Leave the group without committing."""
@@ -83,4 +87,4 @@ class Broker(Protocol):
         """Connect a producer, warmed up: its first record is not slower than its second."""
 
     def table(self, topic: str) -> TableReader:
-        """Read `topic` from its beginning."""
+        """Read `topic` from its beginning; the first poll returns all that is there now."""

@@ -53,9 +53,9 @@ def seal(
     A random 96-bit nonce is safe for 2^32 payloads a key (NIST SP 800-38D 8.3); an epoch key of five
     minutes sees some thousands.
     """
+    if not (key.key_id.isascii() and 0 < len(key.key_id) <= MAX_KEY_ID_BYTES):
+        raise ValueError(f"key id must be 1 to {MAX_KEY_ID_BYTES} ASCII characters")
     key_id = key.key_id.encode()
-    if not 0 < len(key_id) <= MAX_KEY_ID_BYTES:
-        raise ValueError(f"key id must have 1 to {MAX_KEY_ID_BYTES} bytes, has {len(key_id)}")
     nonce = random_bytes(NONCE_BYTES)
     sealed = AESGCM(key.secret).encrypt(nonce, plaintext, _associated_data(topic, record_key, key.scope))
     return MAGIC + bytes([len(key_id)]) + key_id + nonce + sealed

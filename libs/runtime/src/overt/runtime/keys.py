@@ -29,9 +29,10 @@ class KeyRing:
     """Makes epoch keys, holds them in memory only, and destroys them on time.
 
     A scope must be opened before keys exist for it; closing it destroys its keys at once. An epoch lasts
-    `epoch_s`; its key is kept `linger_s` longer for what is still on its way, then dropped. Ids carry
-    random bits, so a restart starts a new epoch and old payloads stay unreadable. Lasting keys come from
-    outside (`add`), because they must survive a restart. Safe to share between threads.
+    `epoch_s`; its key is kept `linger_s` longer for what is still on its way, then dropped: by every call,
+    and by `expire` for a ring that nobody calls. Ids carry random bits, so a restart starts a new epoch and
+    old payloads stay unreadable. Lasting keys come from outside (`open`), because they must survive a
+    restart. Safe to share between threads.
     """
 
     def __init__(
@@ -47,44 +48,49 @@ class KeyRing:
         self._linger_s = linger_s
         self._random_bytes = random_bytes
         self._lock = threading.Lock()
+        self._open: set[str] = set()
         self._keys: dict[str, DataKey] = {}
-        self._epoch: dict[str, DataKey] = {}
-        self._lasting: dict[str, DataKey] = {}
+        # Ids only: a secret stands in one place, so dropping it there is dropping it.
+        self._current: dict[tuple[str, KeyKind], str] = {}
 
     def open(self, scope: str, lasting: DataKey | None = None) -> None:
         """Allow keys for `scope`; `lasting` is its key for what outlives the epochs."""
+        if lasting is not None and lasting.scope != scope:
+            raise ValueError(f"key {lasting.key_id} belongs to {lasting.scope}, not to {scope}")
         with self._lock:
-            if scope not in self._epoch:
-                self._epoch[scope] = self._new_epoch(scope)
+            self._open.add(scope)
             if lasting is not None:
-                self._lasting[scope] = lasting
                 self._keys[lasting.key_id] = lasting
+                self._current[scope, "lasting"] = lasting.key_id
 
     def close(self, scope: str, *, keep_lasting: bool = False) -> None:
         """Destroy the epoch keys of `scope`, and its lasting key unless asked to keep it."""
         with self._lock:
-            self._epoch.pop(scope, None)
-            kept = self._lasting.get(scope) if keep_lasting else self._lasting.pop(scope, None) and None
-            self._keys = {
-                key_id: key
-                for key_id, key in self._keys.items()
-                if key.scope != scope or (kept is not None and key_id == kept.key_id)
-            }
+            self._open.discard(scope)
+            self._current.pop((scope, "epoch"), None)
+            if not keep_lasting:
+                self._current.pop((scope, "lasting"), None)
+            kept = self._current.get((scope, "lasting"))
+            self._keys = {i: key for i, key in self._keys.items() if key.scope != scope or i == kept}
 
     def current(self, scope: str, kind: KeyKind) -> DataKey:
         """See KeySource."""
         with self._lock:
             self._drop_expired()
+            key = self._keys.get(self._current.get((scope, kind), ""))
             if kind == "lasting":
-                if scope not in self._lasting:
+                if key is None:
                     raise KeyGone(f"no lasting key for {scope}")
-                return self._lasting[scope]
-            if scope not in self._epoch:
+                return key
+            if scope not in self._open:
                 raise KeyGone(f"{scope} is not open")
-            key = self._epoch[scope]
-            if key.not_after_s is not None and self._clock.now_s() >= key.not_after_s - self._linger_s:
-                key = self._epoch[scope] = self._new_epoch(scope)
+            if key is None or self._clock.now_s() >= (self.current_until_s(key) or 0.0):
+                key = self._new_epoch(scope)
             return key
+
+    def current_until_s(self, key: DataKey) -> float | None:
+        """When `current` stops handing out `key` (UNIX time, UTC); None for a lasting key."""
+        return None if key.not_after_s is None else key.not_after_s - self._linger_s
 
     def by_id(self, key_id: str) -> DataKey:
         """See KeySource."""
@@ -100,6 +106,11 @@ class KeyRing:
             self._drop_expired()
             return frozenset(self._keys)
 
+    def expire(self) -> None:
+        """Destroy every key that is past its time; call it by a timer, for when nobody asks for a key."""
+        with self._lock:
+            self._drop_expired()
+
     def _new_epoch(self, scope: str) -> DataKey:
         key = DataKey(
             key_id=f"{scope}/epoch/{self._random_bytes(8).hex()}",
@@ -108,10 +119,11 @@ class KeyRing:
             not_after_s=self._clock.now_s() + self._epoch_s + self._linger_s,
         )
         self._keys[key.key_id] = key
+        self._current[scope, "epoch"] = key.key_id
         return key
 
     def _drop_expired(self) -> None:
         now_s = self._clock.now_s()
-        gone = [k.key_id for k in self._keys.values() if k.not_after_s is not None and k.not_after_s <= now_s]
-        for key_id in gone:
-            del self._keys[key_id]
+        self._keys = {
+            i: key for i, key in self._keys.items() if key.not_after_s is None or now_s < key.not_after_s
+        }

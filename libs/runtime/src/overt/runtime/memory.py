@@ -3,7 +3,9 @@
 It keeps what the Kafka loop relies on: order within a partition, at-least-once delivery to each group,
 redelivery of what was not committed, and commits that fail after the group moved on. A record leaves
 memory as soon as every group has committed it, so no face outlives its use. A full topic blocks its
-producers: that is the back-pressure.
+producers while a member of some group still has to make room: that is the back-pressure. When nobody is
+there to do so, the oldest records go instead, as Kafka's retention would have it: so memory stays bounded
+and a producer never waits for a group whose last member has left.
 """
 
 import threading
@@ -11,6 +13,7 @@ import zlib
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from overt.runtime.broker import BrokerError, CommitRefused, Record
 from overt.runtime.clock import Clock
@@ -28,14 +31,16 @@ class TopicLimits:
 
 @dataclass(slots=True)
 class _Partition:
-    """The records from offset `first` on; `end` is the offset the next one gets."""
+    """Records in the order of their offsets, with gaps where compaction took some; `end` is the next offset."""
 
-    first: int = 0
     records: deque[Record] = field(default_factory=deque)
+    end: int = 0
 
-    @property
-    def end(self) -> int:
-        return self.first + len(self.records)
+    def since(self, offset: int, limit: int) -> list[Record]:
+        return list(islice((record for record in self.records if record.offset >= offset), limit))
+
+    def holds_since(self, offset: int) -> bool:
+        return bool(self.records) and self.records[-1].offset >= offset
 
 
 @dataclass(slots=True)
@@ -43,6 +48,29 @@ class _Topic:
     limits: TopicLimits
     partitions: list[_Partition]
     size_bytes: int = 0
+
+    def held(self) -> int:
+        return sum(len(partition.records) for partition in self.partitions)
+
+    def exceeds(self, *, more_records: int, more_bytes: int) -> bool:
+        """Whether a limit is passed with so much more. One record always fits, however large."""
+        held = self.held() + more_records
+        return held > 1 and (
+            held > self.limits.max_records or self.size_bytes + more_bytes > self.limits.max_bytes
+        )
+
+    def append(self, number: int, record: Record) -> None:
+        partition = self.partitions[number]
+        if self.limits.compacted:
+            for outdated in [held for held in partition.records if held.key == record.key]:
+                partition.records.remove(outdated)
+                self.size_bytes -= _size(outdated)
+        partition.records.append(record)
+        partition.end = record.offset + 1
+        self.size_bytes += _size(record)
+
+    def drop_oldest(self, partition: _Partition) -> None:
+        self.size_bytes -= _size(partition.records.popleft())
 
 
 @dataclass(slots=True)
@@ -53,6 +81,10 @@ class _Group:
     members: list["MemoryConsumer"] = field(default_factory=list)
     committed: dict[tuple[str, int], int] = field(default_factory=dict)
     generation: int = 0
+
+
+def _size(record: Record) -> int:
+    return len(record.key) + len(record.value or b"")
 
 
 class MemoryBroker:
@@ -97,10 +129,10 @@ class MemoryBroker:
             self._changed.notify_all()
 
     def is_drained(self) -> bool:
-        """Whether every group has committed everything on the topics it reads."""
+        """Whether every group has committed everything on the topics it reads that is still there."""
         with self._changed:
-            return all(
-                group.committed.get((name, number), 0) >= partition.end
+            return not any(
+                partition.holds_since(group.committed.get((name, number), 0))
                 for group in self._groups.values()
                 for name in group.topics
                 for number, partition in enumerate(self._topics[name].partitions)
@@ -120,59 +152,42 @@ class MemoryBroker:
         with self._changed:
             topic = self._topic(name)
             size = len(key) + len(value or b"")
-            while not self._closed and self._is_full(name, topic, size):
+            while not self._closed and self._must_wait(name, topic, size):
                 self._changed.wait()
             if self._closed:
                 raise BrokerError("the broker is closed")
             number = zlib.crc32(key) % len(topic.partitions)
-            partition = topic.partitions[number]
-            record = Record(name, number, partition.end, key, value, int(self._clock.now_s() * 1000))
-            partition.records.append(record)
-            topic.size_bytes += size
+            offset = topic.partitions[number].end
+            topic.append(number, Record(name, number, offset, key, value, int(self._clock.now_s() * 1000)))
             self._trim(name, topic)
             self._changed.notify_all()
 
-    def _is_full(self, name: str, topic: _Topic, size: int) -> bool:
-        if topic.limits.compacted or not self._readers(name):
-            return False  # nobody would ever make room: the oldest goes instead (_trim)
-        held = sum(len(partition.records) for partition in topic.partitions)
-        # One record always fits, however large: else its producer would wait for ever.
-        return held > 0 and (
-            topic.size_bytes + size > topic.limits.max_bytes or held >= topic.limits.max_records
-        )
+    def _must_wait(self, name: str, topic: _Topic, size: int) -> bool:
+        if topic.limits.compacted or not topic.exceeds(more_records=1, more_bytes=size):
+            return False
+        readers = self._readers(name)
+        # A group without members keeps nothing from going: those who are there must be able to go on.
+        present = [group for group in readers if group.members]
+        self._drop_committed(name, topic, present)
+        return bool(present) and topic.exceeds(more_records=1, more_bytes=size)
 
     def _readers(self, name: str) -> list[_Group]:
         return [group for group in self._groups.values() if name in group.topics]
 
     def _trim(self, name: str, topic: _Topic) -> None:
         if topic.limits.compacted:
-            for partition in topic.partitions:
-                self._compact(topic, partition)
             return
         readers = self._readers(name)
+        self._drop_committed(name, topic, readers)
+        while not any(group.members for group in readers) and topic.exceeds(more_records=0, more_bytes=0):
+            topic.drop_oldest(max(topic.partitions, key=lambda partition: len(partition.records)))
+
+    @staticmethod
+    def _drop_committed(name: str, topic: _Topic, groups: Sequence[_Group]) -> None:
         for number, partition in enumerate(topic.partitions):
-            done = min((group.committed.get((name, number), 0) for group in readers), default=partition.first)
-            while partition.first < done:
-                self._drop_oldest(topic, partition)
-        while not readers and self._oversize(topic):
-            self._drop_oldest(topic, max(topic.partitions, key=lambda part: len(part.records)))
-
-    def _oversize(self, topic: _Topic) -> bool:
-        held = sum(len(partition.records) for partition in topic.partitions)
-        return held > 1 and (topic.size_bytes > topic.limits.max_bytes or held > topic.limits.max_records)
-
-    @staticmethod
-    def _drop_oldest(topic: _Topic, partition: _Partition) -> None:
-        record = partition.records.popleft()
-        partition.first += 1
-        topic.size_bytes -= len(record.key) + len(record.value or b"")
-
-    @staticmethod
-    def _compact(topic: _Topic, partition: _Partition) -> None:
-        # Only the leading run of outdated records is dropped: offsets stay dense, as `first` needs them.
-        newest = {record.key: record.offset for record in partition.records}
-        while partition.records and newest[partition.records[0].key] != partition.records[0].offset:
-            MemoryBroker._drop_oldest(topic, partition)
+            done = min((group.committed.get((name, number), 0) for group in groups), default=0)
+            while partition.records and partition.records[0].offset < done:
+                topic.drop_oldest(partition)
 
     def _assigned(self, group: _Group, member: "MemoryConsumer") -> list[tuple[str, int]]:
         every = sorted((name, number) for name in group.topics for number in range(self._count(name)))
@@ -190,12 +205,14 @@ class MemoryConsumer:
         self._group_name = group
         self._generation = -1
         self._positions: dict[tuple[str, int], int] = {}
+        self._uncommitted = False
+        self._lost = False
 
     def poll(self, max_records: int, timeout_s: float) -> Sequence[Record]:
         """See Consumer."""
         broker = self._broker
         with broker._changed:  # noqa: SLF001 - one module, one lock
-            broker._changed.wait_for(lambda: broker._closed or self._has_records(), timeout_s)  # noqa: SLF001
+            broker._changed.wait_for(self._has_records, timeout_s)  # noqa: SLF001
             return self._take(max_records)
 
     def commit(self) -> None:
@@ -203,12 +220,15 @@ class MemoryConsumer:
         broker = self._broker
         with broker._changed:  # noqa: SLF001
             group = broker._groups[self._group_name]  # noqa: SLF001
+            lost, self._lost, self._uncommitted = self._lost, False, False
             if self not in group.members or self._generation not in (-1, group.generation):
                 raise CommitRefused(f"group {self._group_name} was rebalanced")
             group.committed.update(self._positions)
             for name in group.topics:
                 broker._trim(name, broker._topics[name])  # noqa: SLF001
             broker._changed.notify_all()  # noqa: SLF001
+            if lost:
+                raise CommitRefused(f"group {self._group_name} was rebalanced after an earlier poll")
 
     def close(self) -> None:
         """See Consumer."""
@@ -227,15 +247,14 @@ class MemoryConsumer:
             raise BrokerError("the consumer is closed")
         if self._generation != group.generation:
             self._generation = group.generation
+            self._lost |= self._uncommitted
+            self._uncommitted = False
             assigned = self._broker._assigned(group, self)  # noqa: SLF001
             self._positions = {place: group.committed.get(place, 0) for place in assigned}
 
     def _has_records(self) -> bool:
         self._sync()
-        return any(
-            self._partition(place).end > max(position, self._partition(place).first)
-            for place, position in self._positions.items()
-        )
+        return any(self._partition(place).holds_since(at) for place, at in self._positions.items())
 
     def _partition(self, place: tuple[str, int]) -> _Partition:
         return self._broker._topics[place[0]].partitions[place[1]]  # noqa: SLF001
@@ -245,11 +264,11 @@ class MemoryConsumer:
         taken: list[Record] = []
         # The longest queue first: a quiet partition is not kept waiting by a busy one, nor the reverse.
         for place in sorted(self._positions, key=lambda p: self._positions[p] - self._partition(p).end):
-            partition = self._partition(place)
-            start = max(self._positions[place], partition.first)
-            wanted = range(start, min(partition.end, start + max_records - len(taken)))
-            taken += [partition.records[offset - partition.first] for offset in wanted]
-            self._positions[place] = start + len(wanted)
+            records = self._partition(place).since(self._positions[place], max_records - len(taken))
+            if records:
+                self._positions[place] = records[-1].offset + 1
+            taken += records
+        self._uncommitted |= bool(taken)
         return taken
 
 
@@ -284,7 +303,7 @@ class MemoryTableReader:
         with self._broker._changed:  # noqa: SLF001
             fresh: list[Record] = []
             for number, partition in enumerate(self._broker._topics[self._topic].partitions):  # noqa: SLF001
-                fresh += [r for r in partition.records if r.offset >= self._positions[number]]
+                fresh += partition.since(self._positions[number], len(partition.records))
                 self._positions[number] = partition.end
             return fresh
 

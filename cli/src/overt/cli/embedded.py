@@ -1,0 +1,233 @@
+"""Everything in one process: control, the loops and the control room, on the in-process broker."""
+
+import secrets
+import threading
+import webbrowser
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from overt.alerts import service as alerts
+from overt.alerts.server import WebServer
+from overt.alerts.settings import AlertsOptions
+from overt.cli.calibration import in_words as calibration_in_words
+from overt.cli.control_adapters import ControlReferences, stop_with
+from overt.cli.datafolder import data_folder
+from overt.cli.models import models_dir
+from overt.cli.progress import counting, say, steps
+from overt.cli.summary import AlertSummary, Summary, summarise
+from overt.contracts.context import Context
+from overt.contracts.orders import Order, Purpose
+from overt.contracts.wire import memory_topics
+from overt.control.control import Control
+from overt.control.policy import Category, OrderDraft
+from overt.control.service import ControlOptions, World
+from overt.control.service import build as build_control
+from overt.detect.service import build as build_detect
+from overt.detect.settings import DetectOptions
+from overt.embed.service import build as build_embed
+from overt.embed.settings import EmbedOptions
+from overt.ingest.camera import probe_source
+from overt.ingest.service import Ingest
+from overt.ingest.service import build as build_ingest
+from overt.ingest.settings import CameraOptions, IngestOptions
+from overt.match.service import build as build_match
+from overt.match.settings import MatchOptions
+from overt.recognition.gallery import Gallery
+from overt.recognition.pack import Pack, load_pack
+from overt.runtime import process
+from overt.runtime.clock import Clock, SystemClock
+from overt.runtime.health import Health
+from overt.runtime.loop_metrics import LoopCollectors
+from overt.runtime.memory import MemoryBroker
+from overt.runtime.process import Runner
+from prometheus_client import CollectorRegistry
+
+DRAIN_CHECK_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """What `overt up` is told; `overt demo` fills it in."""
+
+    videos: tuple[str, ...]
+    watchlist: Path
+    data_dir: Path
+    cache_dir: Path
+    category: Category = "wanted_on_suspicion"
+    purpose: Purpose = "sought_person_location"
+    place: str = "not given"
+    hours: float = 4.0
+    threshold: float | None = None
+    live: bool = True
+    once: bool = False
+    port: int = 8080
+    open_browser: bool = False
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Plant:
+    """What stands once everything is built."""
+
+    broker: MemoryBroker
+    registry: CollectorRegistry
+    clock: Clock
+    control: Control
+    room: alerts.AlertsService
+    web: WebServer
+    ingest: Ingest
+    runners: Mapping[str, Runner]
+    health: Health
+
+
+def up(options: UpOptions) -> tuple[Summary, int]:
+    """Run a deployment from its order to its end; return what it came to and the exit code.
+
+    Raises SourceRefused, ModelsMissing, DataFolderRefused, PortBusy, ControlError: nothing was begun then.
+    """
+    for source in options.videos:
+        probe_source(source)
+    pack = load_pack("cpu", models_dir(options.cache_dir))
+    with ExitStack() as stack:
+        folder = stack.enter_context(data_folder(options.data_dir, empty=options.fresh))
+        plant = _build(options, folder, pack, stack)
+        order = _order(options, plant.control, pack)
+        stack.callback(_end, plant.control, order)
+        _invite(options, plant.room, plant.web, order)
+        stop = threading.Event()
+        runners = dict(plant.runners)
+        if options.once:
+            runners["once"] = _when_all_is_seen(plant, stop)
+        started_s = plant.clock.monotonic_s()
+        code = process.run(runners, stop=stop, health=plant.health)
+        seconds = plant.clock.monotonic_s() - started_s
+        return summarise(plant.registry, _alerts_of(plant.room, order), seconds), code
+
+
+def _build(options: UpOptions, folder: Path, pack: Pack, stack: ExitStack) -> _Plant:
+    clock, registry, health = SystemClock(), CollectorRegistry(), Health()
+    broker = MemoryBroker(memory_topics(), clock)
+    gallery = Gallery(str(folder / "milvus.db"))
+    stack.callback(gallery.close)
+    world = World(broker=broker, clock=clock, registry=registry, health=health)
+    control = build_control(ControlOptions(data_dir=folder / "control"), world, pack=pack, gallery=gallery)
+    stack.callback(control.close)
+    context = Context(
+        broker=broker,
+        keys=control.keys,
+        order_key=control.order_key,
+        clock=clock,
+        registry=registry,
+        loops=LoopCollectors(registry),
+    )
+    room = alerts.build(
+        context,
+        _alerts_options(options, folder, pack),
+        ControlReferences(control),
+        stop_deployment=stop_with(control),
+    )
+    stack.callback(room.close)
+    web = room.web()
+    stack.callback(web.close)
+    ingest = build_ingest(context, _ingest_options(options), health=health)
+    runners: dict[str, Runner] = {
+        "control": control.run,
+        "detect": build_detect(context, DetectOptions(), pack),
+        "embed": build_embed(context, EmbedOptions(), pack),
+        "match": build_match(context, MatchOptions(), gallery),
+        **room.runners,
+        "web": web.run,
+        **ingest.runners,
+    }
+    stack.callback(broker.close)
+    return _Plant(broker, registry, clock, control, room, web, ingest, runners, health)
+
+
+def _alerts_options(options: UpOptions, folder: Path, pack: Pack) -> AlertsOptions:
+    calibration = pack.info.calibration
+    threshold = options.threshold or calibration.default_threshold
+    return AlertsOptions(
+        database_url=f"sqlite:///{folder / 'alerts.db'}",
+        calibration=calibration_in_words(calibration, threshold),
+        port=options.port,
+    )
+
+
+def _ingest_options(options: UpOptions) -> IngestOptions:
+    cameras = tuple(
+        CameraOptions(camera_id=f"camera-{number}", source=source, live=options.live)
+        for number, source in enumerate(options.videos, start=1)
+    )
+    return IngestOptions(cameras=cameras)
+
+
+def _order(options: UpOptions, control: Control, pack: Pack) -> Order:
+    """Enrol the list and issue the order that everything below obeys."""
+    now_s = SystemClock().now_s()
+    name = datetime.fromtimestamp(now_s, UTC).strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
+    with steps() as report:
+        enrolled = control.enrol_folder(
+            options.watchlist,
+            f"list-{name}",
+            category=options.category,
+            progress=counting(report, "enrolling the watchlist"),
+        )
+    say(enrolled.summary)
+    draft = OrderDraft(
+        deployment_id=f"deployment-{name}",
+        purpose=options.purpose,
+        place=options.place,
+        starts_at_s=now_s,
+        ends_at_s=now_s + options.hours * 3600,
+        camera_ids=tuple(f"camera-{number}" for number in range(1, len(options.videos) + 1)),
+        watchlist_id=f"list-{name}",
+        threshold=options.threshold or pack.info.calibration.default_threshold,
+    )
+    order = control.issue_order(draft)
+    until = datetime.fromtimestamp(order.ends_at_s).astimezone().strftime("%H:%M %Z")
+    say(f"order {order.deployment_id} is signed: {order.purpose}, {order.place}, until {until}")
+    return order
+
+
+def _end(control: Control, order: Order) -> None:
+    """End the deployment whatever happened: its watchlist, templates and their keys are erased."""
+    control.end(order.deployment_id)
+    say(f"deployment {order.deployment_id} has ended: watchlist and templates erased")
+
+
+def _invite(options: UpOptions, room: alerts.AlertsService, web: WebServer, order: Order) -> None:
+    links = room.login_links(web.url)
+    say(f"\nControl room of {order.deployment_id}, on this machine only. Each link signs one person in, once:")
+    for name, _, link in links:
+        say(f"  {name:<22} {link}")
+    say("")
+    if options.open_browser and links:
+        webbrowser.open(links[0][2])
+
+
+def _when_all_is_seen(plant: _Plant, stop: threading.Event) -> Runner:
+    """A runner that ends the run once every recording is over and everything of it was handled."""
+
+    def run(stopped: threading.Event) -> None:
+        while not stopped.wait(DRAIN_CHECK_S):
+            if plant.ingest.finished.is_set() and plant.broker.is_drained():
+                stop.set()
+
+    return run
+
+
+def _alerts_of(room: alerts.AlertsService, order: Order) -> list[AlertSummary]:
+    return [
+        AlertSummary(
+            entry=row.entry_id,
+            camera=row.camera_id,
+            similarity=round(row.similarity, 4),
+            threshold=round(row.threshold, 4),
+            latency_ms=round(row.latency_ms, 1),
+        )
+        for row in room.alerts()
+        if row.deployment_id == order.deployment_id
+    ]

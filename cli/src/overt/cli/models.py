@@ -1,0 +1,47 @@
+"""`overt models`: fetch the model files once, verified and prepared, and show what is there."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from overt.cli.datafolder import default_cache_dir
+from overt.cli.progress import say, steps
+from overt.recognition.models import fetch_models
+from overt.recognition.pack import PACKS, load_pack
+
+models_app = typer.Typer(no_args_is_help=True, help="Fetch and show model packs.")
+
+CacheDir = Annotated[
+    Path, typer.Option("--cache", help="Where models and samples are kept.", envvar="OVERT_CACHE_DIR")
+]
+
+
+def models_dir(cache: Path) -> Path:
+    """Where in the cache the prepared models are."""
+    return cache / "models"
+
+
+@models_app.command(epilog="Examples:  overt models fetch   |   overt models fetch --from /media/usb")
+def fetch(
+    cache: CacheDir = default_cache_dir(),
+    source: Annotated[
+        Path | None, typer.Option("--from", help="A folder that holds the files, for a closed network.")
+    ] = None,
+) -> None:
+    """Fetch the default pack's files (10 MB), check their SHA-256 and prepare them. Safe to repeat."""
+    with steps() as report:
+        fetch_models(models_dir(cache), source=source, progress=report)
+    pack = load_pack("cpu", models_dir(cache))
+    say(f"pack cpu is ready, fingerprint {pack.info.fingerprint[:16]}…")
+
+
+@models_app.command("list", epilog="Example:  overt models list")
+def show(cache: CacheDir = default_cache_dir()) -> None:
+    """Show the packs: licences, fingerprint, and what was measured about their errors."""
+    for name in PACKS:
+        info = load_pack(name, models_dir(cache)).info
+        typer.echo(f"{name}\n  fingerprint {info.fingerprint}\n  template    {info.dimension} values")
+        for licence in info.licences:
+            typer.echo(f"  licence     {licence}")
+        typer.echo(f"  threshold   {info.calibration.default_threshold:.3f} by default")

@@ -1,0 +1,83 @@
+"""Starts a service as a process of its own: settings, logs, Kafka, keys from control, health, orderly end."""
+
+import base64
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from overt.contracts.context import Context
+from overt.runtime import logs, process
+from overt.runtime.broker import BrokerError
+from overt.runtime.clock import SystemClock
+from overt.runtime.health import Health, HealthServer, PortTaken
+from overt.runtime.kafka import KafkaBroker
+from overt.runtime.keys_http import KeysUnavailable, RemoteKeys
+from overt.runtime.loop_metrics import LoopCollectors
+from overt.runtime.settings import ServiceSettings, SettingsError, load
+from prometheus_client import CollectorRegistry
+
+log = structlog.get_logger()
+
+S = TypeVar("S", bound=ServiceSettings)
+
+KafkaConfig = Mapping[str, str | int | bool]
+DRAIN_TIMEOUT_S = 25.0  # Kubernetes kills after 30 s
+
+
+def connect(settings: ServiceSettings, service: str, *, kafka: KafkaConfig | None = None) -> Context:
+    """Return the world as `settings` describe it; nothing is connected before it is used.
+
+    `kafka`: librdkafka settings that stand above the runtime's (see KafkaBroker).
+    """
+    clock, registry = SystemClock(), CollectorRegistry()
+    return Context(
+        broker=KafkaBroker(settings.kafka_bootstrap, client_id=f"overt-{service}", config=kafka),
+        keys=RemoteKeys(settings.control_url, settings.service_token, clock),
+        order_key=Ed25519PublicKey.from_public_bytes(base64.b64decode(settings.order_public_key)),
+        clock=clock,
+        registry=registry,
+        loops=LoopCollectors(registry),
+    )
+
+
+def main(
+    service: str,
+    settings: type[S],
+    build: Callable[[Context, S], Mapping[str, process.Runner]],
+    *,
+    kafka: KafkaConfig | None = None,
+) -> int:
+    """Run a service until a signal and return its exit code: a whole `__main__`.
+
+    0: ended in order; 1: failed while running; 2: could not begin (settings, port, Kafka, control, or what
+    `build` raises as CannotBegin). Each failure is one line on standard error.
+    """
+    try:
+        told = load(settings)
+    except SettingsError as error:
+        sys.stderr.write(f"overt {service}: {error}\n")
+        return process.MISUSED
+    logs.configure(told.log_level, told.log_format)
+    context, health = connect(told, service, kafka=kafka), Health()
+    health.set("process", "starting")
+    try:
+        server = HealthServer(health, context.registry, told.health_host, told.health_port)
+    except PortTaken as error:
+        log.error("could not begin", service=service, reason=str(error))  # noqa: TRY400 - one line
+        return process.MISUSED
+    server.start()
+    try:
+        runners = build(context, told)
+        health.set("process", None)
+        log.info("started", service=service, health_port=server.port)
+        return process.run(runners, stop=threading.Event(), health=health, drain_timeout_s=DRAIN_TIMEOUT_S)
+    except (BrokerError, KeysUnavailable, process.CannotBegin) as error:
+        log.error("could not begin", service=service, reason=str(error))  # noqa: TRY400 - one line
+        return process.MISUSED
+    except KeyboardInterrupt:
+        return process.INTERRUPTED
+    finally:
+        server.stop()

@@ -1,0 +1,68 @@
+"""Error rates of one-to-many search in the terms of ISO/IEC 19795-1, each with its interval."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Two-sided 95 % of the normal distribution.
+Z_95 = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A proportion as it was counted, with its 95 % Wilson interval."""
+
+    count: int
+    total: int
+    lower_95: float
+    upper_95: float
+
+    @property
+    def value(self) -> float:
+        """The proportion itself."""
+        return self.count / self.total
+
+
+def fpir(best_scores_S: NDArray[np.floating], threshold: float) -> Rate:
+    """False positive identification rate: non-mated searches that return anything at or above `threshold`.
+
+    best_scores_S: the highest score of each non-mated search. Raises ValueError when there is none.
+    """
+    return proportion(int(np.count_nonzero(best_scores_S >= threshold)), len(best_scores_S))
+
+
+def fnir(
+    mated_scores_S: NDArray[np.floating], ranks_S: NDArray[np.integer], *, threshold: float, rank: int
+) -> Rate:
+    """False negative identification rate FNIR(N, rank, threshold) of mated searches.
+
+    mated_scores_S: score of the person's own entry; ranks_S: its rank, counted from 1. A search fails when
+    the entry is below `threshold` or beyond `rank`. Raises ValueError when there is no search.
+    """
+    found_S = (mated_scores_S >= threshold) & (ranks_S <= rank)
+    return proportion(int(np.count_nonzero(~found_S)), len(found_S))
+
+
+def tpir(
+    mated_scores_S: NDArray[np.floating], ranks_S: NDArray[np.integer], *, threshold: float, rank: int
+) -> Rate:
+    """True positive identification rate: 1 - FNIR."""
+    missed = fnir(mated_scores_S, ranks_S, threshold=threshold, rank=rank)
+    return proportion(missed.total - missed.count, missed.total)
+
+
+def proportion(count: int, total: int) -> Rate:
+    """Return count / total with its 95 % Wilson score interval (Wilson 1927).
+
+    The interval stays within 0 to 1 and is sensible at a count of 0. Raises ValueError for no trials.
+    """
+    if not 0 <= count <= total or total == 0:
+        raise ValueError(f"{count} of {total} is no proportion")
+    share, z2 = count / total, Z_95**2
+    middle = (share + z2 / (2 * total)) / (1 + z2 / total)
+    half = Z_95 * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2)) / (1 + z2 / total)
+    lower = 0.0 if count == 0 else max(0.0, middle - half)
+    upper = 1.0 if count == total else min(1.0, middle + half)
+    return Rate(count, total, lower, upper)

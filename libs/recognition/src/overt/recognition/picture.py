@@ -1,0 +1,139 @@
+"""Reads pictures that strangers made, and makes faces in a picture unrecognisable."""
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
+
+from overt.recognition.errors import PictureRefused
+
+__all__ = ["PictureRefused", "blur_faces", "load_picture"]
+
+MAX_PIXELS = 40_000_000
+MAX_BYTES = 30_000_000
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "MPO")
+# What is left of a blurred face: so few cells that two people's can't be told apart.
+CELLS = 6
+# The region around a box, in shares of its size: hair, ears and chin identify too.
+EXPAND = 0.3
+
+
+def load_picture(
+    source: Path | bytes, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
+) -> NDArray[np.uint8]:
+    """Return a picture upright as H x W x 3 RGB, uint8, whatever it was: grey, CMYK, 16 bit, transparent.
+
+    Transparent parts become white; of an animation it is the first frame. Size is judged from the header,
+    before anything is decoded. Raises PictureRefused with the reason: unreadable, unsupported, truncated
+    or too large.
+    """
+    content = _content(source, max_bytes)
+    try:
+        with warnings.catch_warnings():
+            # Pillow's own warning about size is replaced by our refusal; oddities of metadata are no news.
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+                _require_size(picture, max_pixels)
+                picture.load()
+                return np.asarray(_as_rgb(_upright(picture)))
+    except Image.UnidentifiedImageError as error:
+        raise PictureRefused("unsupported: not a picture, or of a kind that is not read") from error
+    except Image.DecompressionBombError as error:
+        raise PictureRefused(f"too large: more than {max_pixels / 1e6:.0f} megapixels") from error
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
+        # Pillow's decoders raise all of these for damaged files.
+        truncated = "truncated" in str(error).lower() or "end of" in str(error).lower()
+        raise PictureRefused("truncated: the file ends too early" if truncated else "unreadable: damaged") from error
+
+
+def blur_faces(
+    image_HWC: NDArray[np.uint8], boxes_N4: NDArray[np.floating], *, keep: int | None
+) -> NDArray[np.uint8]:
+    """Return a copy in which every face but number `keep` is beyond recognition.
+
+    An ellipse larger than the box is reduced to 6 x 6 cells or fewer and smoothed: what is left holds 36
+    colours. The kept face stays as it is wherever another face's ellipse does not cover its own box.
+    """
+    picture = Image.fromarray(image_HWC)
+    for number, box in enumerate(boxes_N4):
+        if number != keep:
+            _blur(picture, [float(value) for value in box])
+    blurred_HWC = np.array(picture)
+    if keep is not None:
+        left, top, right, bottom = _pixels(boxes_N4[keep], image_HWC.shape)
+        blurred_HWC[top:bottom, left:right] = image_HWC[top:bottom, left:right]
+    return blurred_HWC
+
+
+def _content(source: Path | bytes, max_bytes: int) -> bytes:
+    if isinstance(source, bytes):
+        content = source
+    else:
+        try:
+            with source.open("rb") as file:
+                content = file.read(max_bytes + 1)
+        except OSError as error:
+            raise PictureRefused(f"unreadable: {error.strerror}") from error
+    if len(content) > max_bytes:
+        raise PictureRefused(f"too large: more than {max_bytes / 1e6:.0f} MB")
+    return content
+
+
+def _require_size(picture: Image.Image, max_pixels: int) -> None:
+    if picture.width * picture.height > max_pixels:
+        raise PictureRefused(
+            f"too large: {picture.width} x {picture.height} pixels, at most {max_pixels / 1e6:.0f} megapixels"
+        )
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Return the picture turned as its EXIF orientation says."""
+    return ImageOps.exif_transpose(picture)
+
+
+def _as_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode.startswith(("I", "F")):
+        picture = _to_8_bit(picture)
+    if "A" in picture.getbands() or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, picture)
+    return picture.convert("RGB")
+
+
+def _to_8_bit(picture: Image.Image) -> Image.Image:
+    """Return a grey picture of 16 or 32 bits with its own range spread over 0 to 255."""
+    values = np.asarray(picture, np.float64)
+    if not np.isfinite(values).all():
+        raise PictureRefused("unsupported: pixel values without a number")
+    top = 65535.0 if picture.mode.startswith("I") and values.max() <= 65535 else float(values.max())
+    return Image.fromarray((values.clip(0) * (255.0 / (top or 1.0))).astype(np.uint8))
+
+
+def _blur(picture: Image.Image, box: list[float]) -> None:
+    left, top, right, bottom = box
+    grow_x, grow_y = EXPAND * (right - left), EXPAND * (bottom - top)
+    grown = np.array([left - grow_x, top - grow_y, right + grow_x, bottom + grow_y])
+    area = _pixels(grown, (picture.height, picture.width))
+    width, height = area[2] - area[0], area[3] - area[1]
+    if width <= 0 or height <= 0:
+        return
+    region = picture.crop(area)
+    cells = region.resize((min(CELLS, width), min(CELLS, height)), Image.Resampling.BOX)
+    coarse = cells.resize(region.size, Image.Resampling.NEAREST)
+    smooth = coarse.filter(ImageFilter.GaussianBlur(max(width, height) / (2 * CELLS)))
+    mask = Image.new("L", region.size, 0)
+    shape = (grown[0] - area[0], grown[1] - area[1], grown[2] - area[0], grown[3] - area[1])
+    ImageDraw.Draw(mask).ellipse(shape, fill=255)
+    picture.paste(smooth, area[:2], mask)
+
+
+def _pixels(box: NDArray[np.floating], shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Return the box in whole pixels within the picture: left, top, right, bottom (exclusive)."""
+    height, width = shape[:2]
+    left, top = np.clip(np.floor(box[:2]), 0, (width, height))
+    right, bottom = np.clip(np.ceil(box[2:]), 0, (width, height))
+    return int(left), int(top), int(right), int(bottom)

@@ -1,0 +1,111 @@
+"""The broker that is Apache Kafka, through confluent-kafka."""
+
+from collections.abc import Mapping, Sequence
+
+import structlog
+from confluent_kafka import Consumer as Client
+from confluent_kafka import KafkaError
+from confluent_kafka import Producer as ProducerClient
+from overt.runtime.kafka_admin import (
+    REACH_TIMEOUT_S,
+    Fatal,
+    TopicSpec,
+    create_topics,
+    require_topics,
+    topics_of,
+)
+from overt.runtime.kafka_consumer import KafkaConsumer
+from overt.runtime.kafka_producer import KafkaProducer
+from overt.runtime.kafka_table import KafkaTableReader
+
+__all__ = ["KafkaBroker", "TopicSpec", "create_topics"]
+
+log = structlog.get_logger()
+
+Config = Mapping[str, str | int | bool]
+
+MAX_MESSAGE_BYTES = 9_000_000
+
+CONSUMER: Config = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "earliest",
+    "partition.assignment.strategy": "cooperative-sticky",
+    "allow.auto.create.topics": False,
+    "fetch.message.max.bytes": MAX_MESSAGE_BYTES,
+    # What is read ahead of the loop; with large frames the default (64 MB) is seconds of old video.
+    "queued.max.messages.kbytes": 32_000,
+    # Answer a fetch as soon as there is a byte, and don't back off for long when the read-ahead is full.
+    "fetch.wait.max.ms": 500,
+    "fetch.queue.backoff.ms": 10,
+}
+
+# The end of a table is told after one empty fetch, so that fetch must not be long.
+TABLE: Config = {"enable.partition.eof": True, "fetch.wait.max.ms": 100}
+
+PRODUCER: Config = {
+    "enable.idempotence": True,
+    "acks": "all",
+    "partitioner": "murmur2_random",  # Java's, and Faust's: equal keys meet in equal partitions
+    "message.max.bytes": MAX_MESSAGE_BYTES,
+    "message.timeout.ms": 30_000,
+    "linger.ms": 1,
+    # The bound that makes `produce` wait; the default is 1 GB.
+    "queue.buffering.max.kbytes": 64_000,
+    "queue.buffering.max.messages": 10_000,
+}
+
+
+class KafkaBroker:
+    """Makes consumers, producers and table readers on the cluster at `bootstrap`."""
+
+    def __init__(self, bootstrap: str, *, client_id: str, config: Config | None = None) -> None:
+        """Take down where Kafka is; nothing is connected yet.
+
+        `config` holds librdkafka settings that stand above the defaults here (security, `acks`, the size of
+        the send queue); a client passes over those that are not its kind's. `acks` other than `all`
+        switches idempotence off, as Kafka asks.
+        """
+        self._bootstrap = bootstrap
+        self._common = {"bootstrap.servers": bootstrap, "client.id": client_id, "log_level": 0}
+        self._config = dict(config or {})
+        if str(self._config.get("acks", "all")) not in ("all", "-1"):
+            self._config.setdefault("enable.idempotence", False)
+
+    def consumer(self, group: str, topics: Sequence[str]) -> KafkaConsumer:
+        """See Broker. Raises BrokerError for a topic that does not exist or a cluster out of reach."""
+        fatal = Fatal()
+        client = Client({**self._client(CONSUMER, fatal), "group.id": group})
+        require_topics(client, self._bootstrap, topics)
+        return KafkaConsumer(client, group, topics, fatal)
+
+    def producer(self) -> KafkaProducer:
+        """See Broker. Raises BrokerError when the cluster is out of reach.
+
+        The metadata request is the warm-up: it connects, and with a connection there is a producer id in
+        some milliseconds. Without it the first record waits 0.5 to 1 s for librdkafka's next try.
+        """
+        fatal = Fatal()
+        client = ProducerClient(self._client(PRODUCER, fatal))
+        topics = topics_of(client, self._bootstrap)
+        return KafkaProducer(client, self._bootstrap, frozenset(topics), fatal)
+
+    def table(self, topic: str) -> KafkaTableReader:
+        """See Broker: what is there now has been read when this returns, so the first poll returns it.
+
+        Raises BrokerError for a topic that does not exist, and when it can't be read to its end in time.
+        """
+        fatal = Fatal()
+        # A group id is asked for, but no group is joined: the partitions are assigned by hand.
+        client = Client({**self._client({**CONSUMER, **TABLE}, fatal), "group.id": f"table.{topic}"})
+        found = require_topics(client, self._bootstrap, [topic])
+        return KafkaTableReader(
+            client, topic, range(found[topic].partitions), fatal, timeout_s=REACH_TIMEOUT_S
+        )
+
+    def _client(self, defaults: Config, fatal: Fatal) -> dict[str, object]:
+        def report(error: KafkaError) -> None:
+            log.warning("kafka reports a problem", error=error.name(), reason=error.str())
+            fatal.note(error)
+
+        return {**self._common, **defaults, **self._config, "error_cb": report}

@@ -1,0 +1,134 @@
+"""What is asked of a Kafka cluster as a whole: whether it can be reached, which topics it has, making some."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Protocol
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from overt.runtime.broker import BrokerError
+
+log = structlog.get_logger()
+
+REACH_TIMEOUT_S = 15.0
+BROKER_DEFAULT = -1  # KIP-464: the broker's default.replication.factor
+
+
+class Lists(Protocol):
+    """Any of confluent_kafka's clients."""
+
+    def list_topics(self, topic: str | None = None, timeout: float = -1) -> Any:
+        """Return the cluster's metadata."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A topic that should be there. `config` holds Kafka's own topic settings."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSeen:
+    """A topic that is there. `led`: whether every partition has a leader, so that it can be used."""
+
+    partitions: int
+    led: bool
+
+
+def topics_of(client: Lists, bootstrap: str, timeout_s: float = REACH_TIMEOUT_S) -> Mapping[str, TopicSeen]:
+    """Return every topic of the cluster. Raises BrokerError when it can't be reached in `timeout_s`.
+
+    Asking for all of them can't make one: asking for one by name can.
+    """
+    try:
+        topics = client.list_topics(timeout=timeout_s).topics
+    except KafkaException as error:
+        kafka_error: KafkaError = error.args[0]
+        raise BrokerError(
+            f"cannot reach Kafka at {bootstrap} within {timeout_s:g} s ({kafka_error.name()})"
+        ) from None
+    return {
+        name: TopicSeen(len(topic.partitions), all(part.leader >= 0 for part in topic.partitions.values()))
+        for name, topic in topics.items()
+        if topic.error is None
+    }
+
+
+def require_topics(client: Lists, bootstrap: str, names: Iterable[str]) -> Mapping[str, TopicSeen]:
+    """Return the topics called `names`. Raises BrokerError that names the ones that are missing."""
+    there = topics_of(client, bootstrap)
+    missing = sorted(name for name in names if name not in there)
+    if missing:
+        raise BrokerError(f"Kafka at {bootstrap} has no topic {', '.join(missing)}")
+    return {name: there[name] for name in names}
+
+
+def create_topics(bootstrap: str, specs: Sequence[TopicSpec], *, timeout_s: float = 30.0) -> Sequence[str]:
+    """Make the topics that are missing, return their names once every partition has a leader.
+
+    One that is there is left as it is, and a line is logged when its partitions differ: they can't be
+    taken back without losing the order of its keys. Raises BrokerError.
+    """
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    there = topics_of(admin, bootstrap)
+    for spec in specs:
+        if spec.name in there and there[spec.name].partitions != spec.partitions:
+            log.warning(
+                "topic has other partitions than it should",
+                topic=spec.name,
+                partitions=there[spec.name].partitions,
+                wanted=spec.partitions,
+            )
+    missing = [spec for spec in specs if spec.name not in there]
+    if missing:
+        new = [NewTopic(s.name, s.partitions, BROKER_DEFAULT, config=dict(s.config)) for s in missing]
+        # The client must live until its futures are done.
+        for name, future in admin.create_topics(new, operation_timeout=timeout_s).items():
+            _finish(name, future)
+        _wait_for_leaders(admin, bootstrap, missing, timeout_s)
+    return [spec.name for spec in missing]
+
+
+def _finish(name: str, future: "Future[None]") -> None:
+    try:
+        future.result()
+    except KafkaException as error:
+        kafka_error: KafkaError = error.args[0]
+        if kafka_error.code() != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody else made it meanwhile: good
+            raise BrokerError(f"topic {name} was not made: {kafka_error.str()}") from None
+
+
+def _wait_for_leaders(
+    admin: AdminClient, bootstrap: str, specs: Sequence[TopicSpec], timeout_s: float
+) -> None:
+    deadline_s = monotonic() + timeout_s
+    while monotonic() < deadline_s:
+        there = topics_of(admin, bootstrap)
+        if all(spec.name in there and there[spec.name].led for spec in specs):
+            return
+        admin.poll(0.05)
+    raise BrokerError(f"new topics have no leader after {timeout_s:g} s")
+
+
+class Fatal:
+    """An error after which a client is of no use; it is reported in a callback and raised at the next call."""
+
+    def __init__(self) -> None:
+        self._reason: str | None = None
+
+    def note(self, error: KafkaError) -> None:
+        """Remember `error` if it is fatal."""
+        if error.fatal():
+            self._reason = f"{error.name()}: {error.str()}"
+
+    def check(self) -> None:
+        """Raise BrokerError if there was a fatal error."""
+        if self._reason is not None:
+            raise BrokerError(f"Kafka's client gave up: {self._reason}")

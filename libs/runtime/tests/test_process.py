@@ -1,0 +1,184 @@
+"""A process ends in order: by a signal, by its caller, or because a part of it failed."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from dataclasses import dataclass, field
+
+import pytest
+from overt.runtime import process
+from overt.runtime.health import Health
+from structlog.testing import capture_logs
+
+PATIENCE_S = 60.0
+
+PROGRAM = """
+import sys, threading
+from overt.runtime import logs, process
+from overt.runtime.health import Health
+
+logs.configure("INFO", "console")
+
+def drains(stop):
+    print("running", flush=True)
+    stop.wait()
+    print("committed", flush=True)
+
+def fails(stop):
+    raise ValueError("the model is not there")
+
+def hangs(stop):
+    print("running", flush=True)
+    threading.Event().wait()
+
+runners = {name: globals()[name] for name in sys.argv[1:]}
+sys.exit(process.run(runners, stop=threading.Event(), health=Health(), drain_timeout_s=0.2 if "hangs" in runners else 30))
+"""
+
+
+def start(*runners: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(PROGRAM), *runners],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains_and_the_process_ends_well(number: signal.Signals) -> None:
+    with start("drains") as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "running\n"
+        child.send_signal(number)
+        out, err = child.communicate(timeout=PATIENCE_S)
+    assert (child.returncode, out) == (process.OK, "committed\n")
+    assert "Traceback" not in err
+
+
+def test_one_that_fails_ends_all_with_one_clear_line() -> None:
+    with start("drains", "fails") as child:
+        out, err = child.communicate(timeout=PATIENCE_S)
+    assert child.returncode == process.FAILED
+    assert out.endswith("committed\n")
+    (line,) = [line for line in err.splitlines() if "error" in line]
+    assert "the model is not there" in line
+    assert "runner=fails" in line
+    assert "Traceback" not in err
+
+
+def test_one_that_does_not_finish_cannot_keep_the_process() -> None:
+    with start("hangs") as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "running\n"
+        child.send_signal(signal.SIGTERM)
+        _, err = child.communicate(timeout=PATIENCE_S)
+    assert child.returncode == process.FAILED
+    assert "did not finish in time" in err
+
+
+def test_a_second_signal_kills() -> None:
+    with start("drains", "hangs") as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        assert [child.stdout.readline() for _ in range(2)] == ["running\n"] * 2
+        child.send_signal(signal.SIGINT)
+        while "stopping" not in child.stderr.readline():
+            pass
+        child.send_signal(signal.SIGINT)
+        child.communicate(timeout=PATIENCE_S)
+    assert child.returncode in (-signal.SIGINT, process.FAILED)
+
+
+@dataclass
+class Runs:
+    """`process.run` in this process."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    health: Health = field(default_factory=Health)
+
+    def run(self, drain_timeout_s: float = PATIENCE_S, **runners: process.Runner) -> int:
+        return process.run(runners, stop=self.stop, health=self.health, drain_timeout_s=drain_timeout_s)
+
+
+def until_stopped(stop: threading.Event) -> None:
+    assert stop.wait(PATIENCE_S)
+
+
+def test_runners_that_all_come_back_end_the_process_well() -> None:
+    runs = Runs()
+    assert runs.run(one=lambda _: None, two=lambda _: None) == process.OK
+    assert runs.stop.is_set()
+
+
+def test_one_that_comes_back_early_ends_alone() -> None:
+    runs, early, states = Runs(), threading.Event(), list[bool]()
+
+    def late(stop: threading.Event) -> None:
+        assert early.wait(PATIENCE_S)
+        states.append(stop.is_set())
+
+    assert runs.run(early=lambda _: early.set(), late=late) == process.OK
+    assert states == [False]
+
+
+def test_the_callers_stop_ends_all() -> None:
+    runs = Runs()
+    assert runs.run(one=until_stopped, two=until_stopped, caller=lambda stop: stop.set()) == process.OK
+
+
+def test_it_is_not_ready_before_anybody_is_told_to_stop() -> None:
+    runs, seen = Runs(), list[str]()
+
+    def look(stop: threading.Event) -> None:
+        assert stop.wait(PATIENCE_S)
+        seen.extend(runs.health.problems().values())
+
+    def fail(_: threading.Event) -> None:
+        raise ValueError("no")
+
+    with capture_logs():
+        assert runs.run(look=look, fail=fail) == process.FAILED
+    assert seen == ["stopping"]
+
+
+def test_a_failure_while_stopping_is_a_failure() -> None:
+    def fails_late(stop: threading.Event) -> None:
+        assert stop.wait(PATIENCE_S)
+        raise ValueError("the commit was lost")
+
+    runs = Runs()
+    with capture_logs() as lines:
+        assert runs.run(late=fails_late, caller=lambda stop: stop.set()) == process.FAILED
+    assert [line["reason"] for line in lines if line["log_level"] == "error"] == ["the commit was lost"]
+
+
+def test_no_runners_is_an_end_at_once() -> None:
+    assert Runs().run() == process.OK
+
+
+def test_signal_handlers_are_put_back() -> None:
+    before = [signal.getsignal(number) for number in process.SIGNALS]
+    Runs().run(one=lambda _: None)
+    assert [signal.getsignal(number) for number in process.SIGNALS] == before
+
+
+def test_off_the_main_thread_signals_are_left_alone() -> None:
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(Runs().run(one=lambda _: None)))
+    thread.start()
+    thread.join(PATIENCE_S)
+    assert codes == [process.OK]
+
+
+def test_a_signal_in_this_process_is_caught_by_the_run() -> None:
+    runs = Runs()
+
+    def send(stop: threading.Event) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        until_stopped(stop)
+
+    assert runs.run(send=send) == process.OK

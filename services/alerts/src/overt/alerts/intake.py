@@ -1,0 +1,96 @@
+"""Takes matches from the loop: checks each against its order, folds it in, counts what it did."""
+
+from collections.abc import Iterable, Sequence
+
+import structlog
+from overt.alerts.core import Change, Raised, Strengthened
+from overt.alerts.live import Pulse
+from overt.alerts.metrics import AlertMetrics
+from overt.alerts.recording import Recorder
+from overt.alerts.store import Store
+from overt.contracts.messages import MatchMade
+from overt.contracts.orders import Order, OrderBook
+from overt.contracts.wire import Out
+from overt.runtime.clock import Clock
+from overt.runtime.keys import KeyGone
+
+log = structlog.get_logger()
+
+
+class Intake:
+    """The handler of the loop. Idempotent: a batch that comes back changes nothing."""
+
+    def __init__(  # noqa: PLR0913 - the parts of one handler, each given once, in service.py
+        self,
+        *,
+        book: OrderBook,
+        store: Store,
+        recorder: Recorder,
+        pulse: Pulse,
+        metrics: AlertMetrics,
+        clock: Clock,
+    ) -> None:
+        self._book = book
+        self._store = store
+        self._recorder = recorder
+        self._pulse = pulse
+        self._metrics = metrics
+        self._clock = clock
+        self._changes = 0
+
+    def handle(self, matches: Sequence[MatchMade]) -> Iterable[Out]:
+        """Store what the matches change. What is to be published goes through the outbox, not back."""
+        for match in matches:
+            order = self._book.known().get(match.deployment_id)
+            outcome = refusal(match, order) or self._take(match)
+            self._metrics.matches.labels(outcome).inc()
+            if outcome in ("no_order", "outside_order", "key_gone"):
+                log.warning("match dropped", deployment_id=match.deployment_id, reason=outcome)
+        return ()
+
+    def _take(self, match: MatchMade) -> str:
+        try:
+            with self._store.write() as session:
+                changes = self._recorder.record(session, match)
+        except KeyGone:
+            return "key_gone"
+        if not changes:
+            return "repeated"
+        self._pulse.beat()
+        return self._count(match, changes[0])
+
+    def _count(self, match: MatchMade, change: Change) -> str:
+        if isinstance(change, Raised):
+            latency_s = (self._clock.now_ns() - match.shot.read_at_ns) / 1e9
+            self._metrics.raised.inc()
+            self._metrics.latency.observe(max(latency_s, 0.0))
+            log.info(
+                "alert raised",
+                alert_id=change.alert.alert_id,
+                camera_id=match.shot.camera_id,
+                latency_ms=round(latency_s * 1000),
+            )
+            return "raised"
+        return "strengthened" if isinstance(change, Strengthened) else "counted"
+
+
+def refusal(match: MatchMade, order: Order | None) -> str | None:
+    """Return why no alert may come of `match`, or None. Fails closed.
+
+    An order that has just ended does not undo what was captured while it was in force: what counts is when
+    the frame was taken. A stopped order counts up to the moment of the stop, by the clock of the reader: a
+    file's own clock runs ahead when it is read faster than it was filmed.
+    """
+    if order is None:
+        return "no_order"
+    captured_at_s, read_at_s = match.shot.captured_at_ns / 1e9, match.shot.read_at_ns / 1e9
+    lawful = (
+        order.starts_at_s <= captured_at_s < order.ends_at_s
+        and match.shot.camera_id in order.camera_ids
+        and match.watchlist_id == order.watchlist_id
+        and match.fingerprint == order.fingerprint
+        and match.threshold >= order.threshold
+    )
+    if order.state != "active":
+        lawful = lawful and min(captured_at_s, read_at_s) <= order.issued_at_s
+    return None if lawful else "outside_order"

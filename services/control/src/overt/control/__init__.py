@@ -1,0 +1,1 @@
+"""What makes a deployment lawful: orders, keys, watchlists and enrolment."""

@@ -1,0 +1,85 @@
+"""Runs control as a process of its own, over Kafka: `python -m overt.control`."""
+
+import base64
+import sys
+import threading
+from contextlib import ExitStack
+
+import structlog
+from overt.control import web
+from overt.control.access import Tokens, TokensWrong
+from overt.control.api import make_app
+from overt.control.control import Control
+from overt.control.errors import ControlError
+from overt.control.service import World, build
+from overt.control.settings import ControlSettings
+from overt.recognition.errors import RecognitionError
+from overt.recognition.gallery import Gallery
+from overt.recognition.pack import load_pack
+from overt.runtime import logs, process
+from overt.runtime.broker import BrokerError
+from overt.runtime.clock import SystemClock
+from overt.runtime.health import Health, HealthServer, PortTaken
+from overt.runtime.kafka import KafkaBroker
+from overt.runtime.settings import SettingsError, load
+from prometheus_client import CollectorRegistry
+from sqlalchemy.exc import SQLAlchemyError
+
+log = structlog.get_logger()
+
+COULD_NOT_BEGIN = (BrokerError, ControlError, PortTaken, RecognitionError, SQLAlchemyError, TokensWrong)
+
+
+def main() -> int:
+    """Run until a signal. 0: ended in order; 1: failed while running; 2: could not begin, said in one line."""
+    try:
+        settings = load(ControlSettings)
+    except SettingsError as error:
+        sys.stderr.write(f"overt control: {error}\n")
+        return process.MISUSED
+    logs.configure(settings.log_level, settings.log_format)
+    try:
+        with ExitStack() as stack:
+            return _run(settings, stack)
+    except COULD_NOT_BEGIN as error:
+        log.error("could not begin", service="control", reason=str(error).splitlines()[0])  # noqa: TRY400
+        return process.MISUSED
+
+
+def _run(settings: ControlSettings, stack: ExitStack) -> int:
+    health, registry = Health(), CollectorRegistry()
+    health.set("process", "starting")
+    tokens = Tokens(settings.control_officer_token, settings.control_service_tokens)
+    listener = stack.enter_context(web.listen(settings.control_host, settings.control_port))
+    server = HealthServer(health, registry, settings.health_host, settings.health_port)
+    stack.callback(server.stop)
+    server.start()
+    control = _build(settings, health, registry, stack)
+    api = web.runner(make_app(control, tokens), listener)
+    health.set("process", None)
+    log.info(
+        "started",
+        service="control",
+        api_port=listener.getsockname()[1],
+        health_port=server.port,
+        order_public_key=base64.b64encode(control.order_key.public_bytes_raw()).decode(),
+    )
+    return process.run({"control": control.run, "api": api}, stop=threading.Event(), health=health)
+
+
+def _build(
+    settings: ControlSettings, health: Health, registry: CollectorRegistry, stack: ExitStack
+) -> Control:
+    pack = load_pack(settings.pack, settings.models_dir, threads=settings.threads)
+    token = settings.gallery_token
+    gallery = Gallery(settings.gallery_uri, token=None if token is None else token.get_secret_value())
+    stack.callback(gallery.close)
+    broker = KafkaBroker(settings.kafka_bootstrap, client_id="overt-control")
+    world = World(broker=broker, clock=SystemClock(), registry=registry, health=health)
+    control = build(settings.options(), world, pack=pack, gallery=gallery)
+    stack.callback(control.close)
+    return control
+
+
+if __name__ == "__main__":
+    sys.exit(main())

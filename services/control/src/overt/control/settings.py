@@ -1,0 +1,68 @@
+"""Settings of control as a process of its own, read from `OVERT_…` variables."""
+
+from pathlib import Path
+from typing import Literal
+
+from overt.control.service import ControlOptions
+from overt.runtime.settings import PREFIX, Brokers, Port
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ControlSettings(BaseSettings):
+    """What control must be told. It gives out keys, so it has no key source and no service token."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    kafka_bootstrap: Brokers = Field(description="Kafka's addresses: host:port, several with commas between.")
+    data_dir: Path = Field(description="Folder for the database and, unless given as settings, two keys.")
+    database_url: SecretStr | None = Field(
+        default=None, description="SQLAlchemy URL of the database; SQLite in the data folder if not set."
+    )
+    kek: SecretStr | None = Field(
+        default=None,
+        description="Key-encryption key, 32 bytes in base64; a file in the data folder if not set.",
+    )
+    order_signing_key: SecretStr | None = Field(
+        default=None,
+        description="Ed25519 private key of orders, 32 bytes in base64; a file in the data folder if not set.",
+    )
+    gallery_uri: str = Field(
+        min_length=1, description="Milvus: a server's address, or a file for Milvus Lite."
+    )
+    gallery_token: SecretStr | None = Field(
+        default=None, description="Milvus token, if the server wants one."
+    )
+    models_dir: Path = Field(description="Where `overt models fetch` has put the model files.")
+    pack: str = Field(default="cpu", description="The model pack that enrols; all services use the same.")
+    threads: int = Field(default=1, ge=1, le=64, description="Threads for recognition while enrolling.")
+    control_host: str = Field(default="127.0.0.1", min_length=1, description="Address of the API.")
+    control_port: Port = Field(default=8070, description="Port of the API; 0 takes any free one.")
+    control_officer_token: SecretStr = Field(min_length=16, description="The officer's bearer token.")
+    control_service_tokens: dict[str, SecretStr] = Field(
+        description="The services' bearer tokens: a JSON object, name to token."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="The least severe log line that is written."
+    )
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="Log lines for people, or one JSON object a line."
+    )
+    health_host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="Address on which /healthz, /readyz and /metrics answer.",
+    )
+    health_port: Port = Field(
+        default=0, description="Port of /healthz, /readyz and /metrics; 0: any free one."
+    )
+
+    def options(self) -> ControlOptions:
+        """What build() is told."""
+        url = None if self.database_url is None else self.database_url.get_secret_value()
+        return ControlOptions(
+            data_dir=self.data_dir,
+            database_url=url,
+            kek=self.kek,
+            order_signing_key=self.order_signing_key,
+        )

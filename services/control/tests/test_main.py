@@ -1,0 +1,83 @@
+"""The process: what it says and how it ends when it can't begin."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import structlog
+from overt.control import __main__ as process
+
+TOLD = {
+    "OVERT_KAFKA_BOOTSTRAP": "127.0.0.1:1",
+    "OVERT_CONTROL_PORT": "0",
+    "OVERT_CONTROL_OFFICER_TOKEN": "officer-token-0123456789",
+    "OVERT_CONTROL_SERVICE_TOKENS": '{"match": "match-token-0123456789"}',
+}
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment that is right but for the models and Kafka; log lines go to whoever captures them."""
+    for name in [name for name in os.environ if name.startswith("OVERT_")]:
+        monkeypatch.delenv(name)
+    for name, value in TOLD.items():
+        monkeypatch.setenv(name, value)
+    for name in ("data_dir", "gallery_uri", "models_dir"):
+        monkeypatch.setenv(f"OVERT_{name}".upper(), str(tmp_path / name))
+    monkeypatch.setattr("overt.control.__main__.logs.configure", lambda *_: None)
+    return monkeypatch
+
+
+def reason() -> str:
+    """Run, and return the one reason that is logged."""
+    with structlog.testing.capture_logs() as lines:
+        assert process.main() == 2
+    assert len(lines) == 1
+    assert lines[0]["event"] == "could not begin"
+    return str(lines[0]["reason"])
+
+
+def test_a_process_without_settings_says_so_in_one_line_and_ends_with_two() -> None:
+    others = {name: value for name, value in os.environ.items() if not name.startswith("OVERT_")}
+    command = [sys.executable, "-m", "overt.control"]
+    ended = subprocess.run(command, env=others, capture_output=True, text=True, timeout=240, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("overt control: settings are wrong: ")
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_settings_that_are_missing_are_named(
+    told: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told.delenv("OVERT_GALLERY_URI")
+    told.delenv("OVERT_CONTROL_OFFICER_TOKEN")
+    assert process.main() == 2
+    line = capsys.readouterr().err
+    assert "OVERT_GALLERY_URI: is not set" in line
+    assert "OVERT_CONTROL_OFFICER_TOKEN: is not set" in line
+
+
+@pytest.mark.parametrize("tokens", ['{"match": "tiny-secret"}', "tiny-secret", '["tiny-secret"]'])
+def test_tokens_that_are_wrong_are_not_shown(
+    told: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tokens: str
+) -> None:
+    told.setenv("OVERT_CONTROL_SERVICE_TOKENS", tokens)
+    with structlog.testing.capture_logs() as lines:
+        assert process.main() == 2
+    said = capsys.readouterr().err + str(lines)
+    assert "token" in said.lower()
+    assert "tiny-secret" not in said
+
+
+def test_a_port_that_is_taken_is_named(told: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        told.setenv("OVERT_CONTROL_PORT", str(port))
+        assert reason().startswith(f"cannot listen on 127.0.0.1:{port}")
+
+
+def test_model_files_that_are_missing_are_said_with_how_to_fetch_them(told: pytest.MonkeyPatch) -> None:
+    assert "overt models fetch" in reason()

@@ -1,0 +1,179 @@
+"""Decides which frames may be looked at under which order, keeps a view a camera, and hands its shots on."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+from overt.contracts.messages import CaptureEnded, FaceFound, FrameCaptured
+from overt.contracts.orders import OrderBook
+from overt.contracts.topics import FACES
+from overt.contracts.wire import Out
+from overt.detect.freshness import Skip, is_stale, skips
+from overt.detect.jpeg import UnreadablePicture
+from overt.detect.metrics import DetectMetrics
+from overt.detect.view import CameraView, ReadyShot
+from overt.recognition.pack import PackInfo
+from overt.runtime.clock import Clock
+
+log = structlog.get_logger()
+
+Refusal = Literal["no_order", "other_camera", "other_fingerprint"]
+NewView = Callable[[], CameraView]
+
+# A camera that is silent for this long has left: its view is forgotten, whoever comes back is new.
+SILENCE_S = 10.0
+# How far back a frame may lie to be taken for one that was delivered twice: more than a batch lasts.
+REPEAT_NS = 5_000_000_000
+
+
+@dataclass(slots=True)
+class _Watched:
+    """One camera under one order, and when it was heard of last: by its own clock, and by ours."""
+
+    deployment_id: str
+    view: CameraView
+    captured_at_ns: int = -1
+    heard_at_s: float = 0.0
+
+
+class DetectCore:
+    """Turns frames into shots. Not safe to share between threads.
+
+    State is a view a camera, in memory. Frames are keyed by camera, so one member of the group sees all of
+    a camera's; after a rebalance, a crash or a redelivery a view is built anew: faces in it become new
+    tracks and may be handed on once more. The fold of alerts takes the same entry within its window as one
+    alert, so nothing is raised twice.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts of the core, each given once, in service.py
+        self,
+        info: PackInfo,
+        *,
+        new_view: NewView,
+        orders: OrderBook,
+        clock: Clock,
+        metrics: DetectMetrics,
+        freshness_s: float,
+    ) -> None:
+        self._info = info
+        self._new_view = new_view
+        self._orders = orders
+        self._clock = clock
+        self._metrics = metrics
+        self._budget_ns = int(freshness_s * 1e9)
+        self._watched: dict[str, _Watched] = {}
+        self._told: set[str] = set()
+
+    def handle(self, messages: Sequence[FrameCaptured | CaptureEnded]) -> Iterator[Out]:
+        """Yield the shots that are due, keyed by camera; also called with nothing, as time alone makes some due.
+
+        Nothing is looked at without an active order that covers the camera and names this model pack.
+        """
+        self._forget_unlawful()
+        frames = [message for message in messages if isinstance(message, FrameCaptured)]
+        skipped = skips(frames, self._clock.now_ns(), self._budget_ns)
+        reasons = {id(frames[index]): reason for index, reason in skipped.items()}
+        for message in messages:
+            refusal = self._refusal(message)
+            if refusal is not None:
+                self._refuse(message, refusal)
+            elif isinstance(message, CaptureEnded):
+                yield from self._end(message.camera_id)
+            else:
+                yield from self._frame(message, reasons.get(id(message)))
+        yield from self._due()
+
+    def _refusal(self, message: FrameCaptured | CaptureEnded) -> Refusal | None:
+        order = self._orders.active(message.deployment_id)
+        if order is None:
+            return "no_order"
+        if message.camera_id not in order.camera_ids:
+            return "other_camera"
+        return None if order.fingerprint == self._info.fingerprint else "other_fingerprint"
+
+    def _refuse(self, message: FrameCaptured | CaptureEnded, refusal: Refusal) -> None:
+        if isinstance(message, FrameCaptured):
+            self._skip(message, refusal)
+        if refusal == "other_fingerprint" and message.deployment_id not in self._told:
+            self._told.add(message.deployment_id)
+            log.error(
+                "the order names another model pack, its frames are refused",
+                deployment_id=message.deployment_id,
+                own_fingerprint=self._info.fingerprint,
+            )
+
+    def _skip(self, frame: FrameCaptured, reason: Refusal | Skip | Literal["unreadable", "repeated"]) -> None:
+        self._metrics.skipped.labels(frame.camera_id, reason).inc()
+
+    def _frame(self, frame: FrameCaptured, skip: Skip | None) -> Iterator[Out]:
+        # Looking at the frames before this one took time too.
+        if skip is None and is_stale(frame, self._clock.now_ns(), self._budget_ns):
+            skip = "stale"
+        if skip is not None:
+            self._skip(frame, skip)
+            return
+        yield from self._make_room(frame)
+        watched = self._watched.setdefault(frame.camera_id, _Watched(frame.deployment_id, self._new_view()))
+        watched.heard_at_s = self._clock.monotonic_s()
+        if frame.captured_at_ns <= watched.captured_at_ns:
+            self._skip(frame, "repeated")
+            return
+        watched.captured_at_ns = frame.captured_at_ns
+        yield from self._look(watched, frame)
+
+    def _make_room(self, frame: FrameCaptured) -> Iterator[Out]:
+        """Part with a view that this frame does not continue: another order's, or of a clock set back."""
+        watched = self._watched.get(frame.camera_id)
+        if watched is None:
+            return
+        set_back = frame.captured_at_ns <= watched.captured_at_ns - REPEAT_NS
+        if watched.deployment_id != frame.deployment_id or set_back:
+            yield from self._end(frame.camera_id)
+
+    def _look(self, watched: _Watched, frame: FrameCaptured) -> Iterator[Out]:
+        try:
+            with self._metrics.frame_seconds.time():
+                look = watched.view.look(frame)
+        except UnreadablePicture:
+            self._skip(frame, "unreadable")
+            return
+        self._metrics.faces.labels(frame.camera_id).inc(look.faces)
+        self._metrics.tracks.labels(frame.camera_id).inc(look.new_tracks)
+        yield from self._shots(watched, look.ready)
+
+    def _shots(self, watched: _Watched, ready: Iterable[ReadyShot]) -> Iterator[Out]:
+        for one in ready:
+            frame = one.sighting.frame
+            try:
+                shot = one.sighting.shot(one.track_id, one.number, crop_side_px=self._info.crop_size_px)
+            except UnreadablePicture:
+                self._skip(frame, "unreadable")
+                continue
+            self._metrics.shots.labels(frame.camera_id).inc()
+            message = FaceFound(
+                deployment_id=watched.deployment_id, fingerprint=self._info.fingerprint, shot=shot
+            )
+            yield Out(FACES, frame.camera_id, message)
+
+    def _end(self, camera_id: str) -> Iterator[Out]:
+        watched = self._watched.pop(camera_id, None)
+        if watched is not None and self._orders.active(watched.deployment_id) is not None:
+            yield from self._shots(watched, watched.view.end())
+
+    def _due(self) -> Iterator[Out]:
+        now_s = self._clock.monotonic_s()
+        for camera_id, watched in list(self._watched.items()):
+            silent_s = now_s - watched.heard_at_s
+            if silent_s > SILENCE_S:
+                yield from self._end(camera_id)
+            else:
+                at_ns = watched.captured_at_ns + int(silent_s * 1e9)
+                yield from self._shots(watched, watched.view.due(at_ns))
+
+    def _forget_unlawful(self) -> None:
+        """Drop what is known of a camera, unsent, as soon as its order no longer covers it."""
+        for camera_id, watched in list(self._watched.items()):
+            order = self._orders.active(watched.deployment_id)
+            if order is None or camera_id not in order.camera_ids:
+                del self._watched[camera_id]

@@ -1,0 +1,83 @@
+"""One look at one face that may be handed on, and the pictures made of it if it is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from overt.contracts.messages import Box, FrameCaptured, Shot
+from overt.detect import jpeg
+from overt.detect.portrait import portrait_region
+from overt.recognition.align import align_crop
+from overt.recognition.detector import to_scale
+from overt.recognition.picture import blur_faces
+from overt.recognition.quality import assess
+from PIL import Image
+
+PORTRAIT_SIDE_PX = 400
+PORTRAIT_QUALITY = 88
+CONTEXT_WIDTH_PX = 960
+CONTEXT_QUALITY = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What is kept of a look until it is sent or replaced by a better one.
+
+    The frame stays the JPEG that came in, shared by all the faces in it: most sightings are replaced or
+    dropped, so pictures are made only of those that are sent. `boxes_N4` are all the faces in the frame,
+    also the doubtful ones, in its full-size pixels; `index` is this one's.
+    """
+
+    frame: FrameCaptured
+    boxes_N4: NDArray[np.float32]
+    index: int
+    landmarks_52: NDArray[np.float32]
+
+    def shot(self, track_id: str, number: int, *, crop_side_px: int) -> Shot:
+        """Return the shot: crop, portrait and context, every other face blurred. Raises UnreadablePicture."""
+        whole_HWC = jpeg.decode(self.frame.jpeg)  # noqa: N806 - shape legend
+        crop_HWC = align_crop(whole_HWC, self.landmarks_52, crop_side_px)  # noqa: N806
+        box_4 = self.boxes_N4[self.index]
+        quality = assess(
+            crop_HWC,
+            box=box_4,
+            landmarks_52=self.landmarks_52,
+            image_size_wh=(self.frame.width_px, self.frame.height_px),
+        )
+        return Shot(
+            camera_id=self.frame.camera_id,
+            track_id=track_id,
+            number=number,
+            captured_at_ns=self.frame.captured_at_ns,
+            read_at_ns=self.frame.read_at_ns,
+            box=Box(*map(float, box_4)),
+            landmarks_px=tuple(self.landmarks_52.ravel().tolist()),
+            quality=quality.score,
+            crop_side_px=crop_side_px,
+            crop_rgb=crop_HWC.tobytes(),
+            portrait_jpeg=self._portrait(whole_HWC),
+            context_jpeg=self._context(whole_HWC),
+        )
+
+    def _portrait(self, whole_HWC: NDArray[np.uint8]) -> bytes:  # noqa: N803
+        height_px, width_px = whole_HWC.shape[:2]
+        region = portrait_region(self.landmarks_52, width_px, height_px)
+        blurred_HWC = blur_faces(  # noqa: N806
+            region.cut(whole_HWC), region.shifted(self.boxes_N4), keep=self.index
+        )
+        return jpeg.encode(_shrunk(blurred_HWC, PORTRAIT_SIDE_PX), PORTRAIT_QUALITY)
+
+    def _context(self, whole_HWC: NDArray[np.uint8]) -> bytes:  # noqa: N803
+        small_HWC = _shrunk(whole_HWC, CONTEXT_WIDTH_PX)  # noqa: N806
+        boxes_N4 = to_scale(self.boxes_N4, small_HWC.shape[1] / whole_HWC.shape[1])  # noqa: N806
+        return jpeg.encode(blur_faces(small_HWC, boxes_N4, keep=self.index), CONTEXT_QUALITY)
+
+
+def _shrunk(picture_HWC: NDArray[np.uint8], width_px: int) -> NDArray[np.uint8]:  # noqa: N803
+    """Return the picture no wider than `width_px`."""
+    height, width = picture_HWC.shape[:2]
+    if width <= width_px:
+        return picture_HWC
+    size = (width_px, max(1, round(height * width_px / width)))
+    picture = Image.fromarray(picture_HWC)
+    return np.asarray(picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))

@@ -1,0 +1,1 @@
+"""Decodes cameras and produces sealed frames, only under an active deployment order: `frames.v1`."""

@@ -1,0 +1,128 @@
+"""Wires the cameras: for each its order book, its reader, its sender and its runner."""
+
+import itertools
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from overt.contracts.context import Context
+from overt.contracts.messages import FrameCaptured
+from overt.contracts.topics import FRAMES
+from overt.contracts.wire import TopicWire
+from overt.ingest.camera import open_source
+from overt.ingest.jpeg import JpegEncoder
+from overt.ingest.metrics import CameraMetrics, IngestMetrics
+from overt.ingest.picture import OpenOptions, OpenSource
+from overt.ingest.reading import Play, Reader
+from overt.ingest.runner import CameraRunner, Parts
+from overt.ingest.sending import Sender
+from overt.ingest.settings import CameraOptions, IngestOptions
+from overt.ingest.source import Source, parse_source
+from overt.ingest.watch import Watch
+from overt.runtime.health import Health
+from overt.runtime.process import Runner
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """What `build` returns: a runner for each camera, and `finished`: every recording is over.
+
+    A recording is over at its end, or when its order ended or was stopped: it is not begun again.
+    `finished` is set after the last CaptureEnded was confirmed, and never while there are only cameras.
+    """
+
+    runners: Mapping[str, Runner]
+    finished: threading.Event
+
+
+def build(
+    context: Context,
+    options: IngestOptions,
+    *,
+    health: Health | None = None,
+    open_source: OpenSource = open_source,
+) -> Ingest:
+    """Return the runners of all cameras, named `ingest.<camera id>`. Raises SourceRefused."""
+    wiring = _Wiring(context, options, health or Health(), IngestMetrics(context.registry), open_source)
+    cameras = [(camera, parse_source(camera.source)) for camera in options.cameras]
+    recordings = _Countdown(sum(not source.is_endless for _, source in cameras))
+    runners = {
+        f"ingest.{camera.camera_id}": CameraRunner(
+            camera.camera_id,
+            source,
+            live=camera.live or source.is_endless,
+            parts=wiring.parts(camera, source),
+            over=_nothing if source.is_endless else recordings.one_less,
+        ).run
+        for camera, source in cameras
+    }
+    return Ingest(runners, recordings.none_left)
+
+
+def _nothing() -> None:
+    """A camera's end ends no recording."""
+
+
+class _Countdown:
+    """Sets an event when `one_less` has been called `count` times. Safe to share between threads."""
+
+    def __init__(self, count: int) -> None:
+        self._lock = threading.Lock()
+        self._count = count
+        self.none_left = threading.Event()
+
+    def one_less(self) -> None:
+        with self._lock:
+            self._count -= 1
+            if self._count == 0:
+                self.none_left.set()
+
+
+@dataclass(frozen=True, slots=True)
+class _Wiring:
+    """What all cameras share."""
+
+    context: Context
+    options: IngestOptions
+    health: Health
+    metrics: IngestMetrics
+    open_source: OpenSource
+
+    def parts(self, camera: CameraOptions, source: Source) -> Parts:
+        context, metrics = self.context, self.metrics.for_camera(camera.camera_id)
+        wire: TopicWire[FrameCaptured] = TopicWire(FRAMES, context.keys)
+        return Parts(
+            orders=context.orders("ingest"),
+            clock=context.clock,
+            sender=Sender(
+                camera.camera_id,
+                wire,
+                context.broker.producer(),
+                encoder=JpegEncoder(self.options.jpeg_quality),
+                metrics=metrics,
+            ),
+            metrics=metrics,
+            watch=Watch(camera.camera_id, context.clock, health=self.health, metrics=metrics),
+            new_reader=self._reader_of(camera, source, metrics),
+        )
+
+    def _reader_of(
+        self, camera: CameraOptions, source: Source, metrics: CameraMetrics
+    ) -> Callable[[], Reader]:
+        options = self.options
+        return partial(
+            Reader,
+            source,
+            Play(live=camera.live or source.is_endless, rate_hz=camera.rate_hz, loop=camera.loop),
+            open_source=self.open_source,
+            open_options=OpenOptions(
+                rate_hz=camera.rate_hz,
+                decode_threads=options.decode_threads,
+                open_timeout_s=options.open_timeout_s,
+                read_timeout_s=options.read_timeout_s,
+            ),
+            clock=self.context.clock,
+            metrics=metrics,
+            sequence=itertools.count(),  # goes on when a camera is opened again
+        )

@@ -1,0 +1,26 @@
+"""`python -m overt.match`: the match service as a process of its own, over Kafka and a Milvus server."""
+
+import sys
+from collections.abc import Mapping
+
+from overt.contracts.context import Context
+from overt.contracts.standalone import main
+from overt.match.service import build
+from overt.match.settings import MatchSettings
+from overt.recognition.errors import RecognitionError
+from overt.recognition.gallery import Gallery
+from overt.runtime.process import CannotBegin, Runner
+
+
+def runners(context: Context, settings: MatchSettings) -> Mapping[str, Runner]:
+    """Connect to Milvus and build. Raises CannotBegin."""
+    token = None if settings.milvus_token is None else settings.milvus_token.get_secret_value()
+    try:
+        gallery = Gallery(settings.milvus_uri, token)
+    except RecognitionError as error:
+        raise CannotBegin(str(error)) from None
+    return {"match": build(context, settings.options(), gallery)}
+
+
+if __name__ == "__main__":
+    sys.exit(main("match", MatchSettings, runners))

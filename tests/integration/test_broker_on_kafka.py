@@ -1,0 +1,195 @@
+"""The broker contract over a real Apache Kafka, and what only Kafka can show."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from overt.contracts.topic_specs import topic_specs
+from overt.runtime import kafka_admin
+from overt.runtime.broker import BrokerError, CommitRefused, Record, Undelivered
+from overt.runtime.kafka import KafkaBroker, TopicSpec, create_topics
+
+from libs.runtime.tests.broker_contract import (
+    KEYS,
+    PARTITIONS,
+    PATIENCE_S,
+    BrokerContract,
+    World,
+    numbered,
+    read,
+    until,
+    values,
+)
+
+from .servers.kafka import KafkaServer
+
+pytestmark = pytest.mark.integration
+
+# Members hear of a rebalance at a heartbeat: tests should not wait three seconds for each.
+QUICK = {"session.timeout.ms": 6_000, "heartbeat.interval.ms": 100}
+LARGE = {"max.message.bytes": "9000000"}
+
+
+def world_on_kafka(kafka: KafkaServer, **config: str | int | bool) -> World:
+    name = f"test-{uuid4().hex[:12]}"
+    broker = KafkaBroker(kafka.bootstrap, client_id="test", config={**QUICK, **config})
+    world = World(broker, f"{name}.v1", f"{name}.table", name)
+    specs = [
+        TopicSpec(world.events, PARTITIONS, LARGE),
+        TopicSpec(world.dead, PARTITIONS, LARGE),
+        TopicSpec(world.table, 1, {"cleanup.policy": "compact"}),
+    ]
+    create_topics(kafka.bootstrap, specs)
+    return world
+
+
+@pytest.fixture
+def world(kafka: KafkaServer) -> World:
+    return world_on_kafka(kafka)
+
+
+class TestContract(BrokerContract):
+    pass
+
+
+def test_a_member_that_was_away_too_long_may_not_commit(kafka: KafkaServer) -> None:
+    world = world_on_kafka(kafka, **{"max.poll.interval.ms": 6_000})
+    world.send(*((key, b"x") for key in KEYS))
+    with world.member() as sleeper:
+        read(sleeper, len(KEYS))
+        with world.member() as other:
+            moved: list[Record] = []
+
+            def has_everything() -> bool:
+                moved.extend(other.poll(100, 0.1))
+                return {record.key for record in moved} == set(KEYS)
+
+            until(has_everything)
+            with pytest.raises(CommitRefused):
+                sleeper.commit()
+            other.commit()
+
+
+def test_a_full_send_queue_makes_the_producer_wait_and_loses_nothing(kafka: KafkaServer) -> None:
+    world = world_on_kafka(kafka, **{"queue.buffering.max.messages": 3})
+    world.send(*numbered(200))
+    with world.member() as consumer:
+        assert values(read(consumer, 200)) == [value for _, value in numbered(200)]
+
+
+def test_a_record_the_broker_refuses_makes_every_later_flush_fail(kafka: KafkaServer, world: World) -> None:
+    narrow = f"{world.group}.narrow"
+    create_topics(kafka.bootstrap, [TopicSpec(narrow, 1, {"max.message.bytes": "1000"})])
+    producer = world.broker.producer()
+    producer.produce(narrow, b"key", bytes(5_000))
+    for _ in range(2):
+        with pytest.raises(Undelivered, match="1 records were not delivered"):
+            producer.flush(PATIENCE_S)
+    with pytest.raises(Undelivered):
+        producer.close()
+
+
+def test_a_record_larger_than_any_topic_is_refused_at_once(world: World) -> None:
+    with closing(world.broker.producer()) as producer, pytest.raises(BrokerError, match="too large"):
+        producer.produce(world.events, b"key", bytes(9_500_000))
+
+
+def test_a_producer_that_asks_one_broker_only_gives_up_idempotence(kafka: KafkaServer) -> None:
+    world = world_on_kafka(kafka, acks=1)
+    world.send(*numbered(3))
+    with world.member() as consumer:
+        assert len(read(consumer, 3)) == 3
+
+
+def test_a_topic_made_after_the_producer_is_found(kafka: KafkaServer, world: World) -> None:
+    with closing(world.broker.producer()) as producer:
+        late = f"{world.group}.late"
+        create_topics(kafka.bootstrap, [TopicSpec(late, 1)])
+        producer.produce(late, b"key", b"value")
+        producer.flush(PATIENCE_S)
+
+
+def test_a_table_is_read_whole_before_it_is_handed_over(world: World) -> None:
+    pairs = [(f"key-{number}".encode(), bytes(1_000)) for number in range(3_000)]
+    world.send(*pairs, topic=world.table)
+    with closing(world.broker.table(world.table)) as table:
+        assert {record.key for record in table.poll()} == {key for key, _ in pairs}
+        assert table.caught_up()
+
+
+def test_a_cluster_out_of_reach_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    nobody = KafkaBroker("127.0.0.1:1", client_id="test")
+    monkeypatch.setattr(kafka_admin.topics_of, "__defaults__", (0.2,))
+    for use in (nobody.producer, lambda: nobody.consumer("g", ["t"]), lambda: nobody.table("t")):
+        with pytest.raises(BrokerError, match=r"^cannot reach Kafka at 127\.0\.0\.1:1 within 0\.2 s"):
+            use()
+    assert capfd.readouterr().err == ""
+
+
+def test_a_broker_that_dies_fails_the_flush_and_the_commit(tools_dir: Path, tmp_path: Path) -> None:
+    with KafkaServer.start(tools_dir, tmp_path) as mortal:
+        world = world_on_kafka(mortal, **{"message.timeout.ms": 2_000})
+        producer = world.broker.producer()
+        consumer = world.broker.consumer(world.group, [world.events])
+        world.send(*numbered(1))
+        read(consumer, 1)
+    producer.produce(world.events, b"key", b"lost")
+    with pytest.raises(Undelivered):
+        producer.flush(PATIENCE_S)
+    with pytest.raises(BrokerError):
+        consumer.commit()
+    consumer.close()
+
+
+class TestCreateTopics:
+    def test_it_makes_what_is_missing_and_nothing_twice(self, kafka: KafkaServer) -> None:
+        first, second = (TopicSpec(f"made-{uuid4().hex[:12]}", 2) for _ in range(2))
+        assert create_topics(kafka.bootstrap, [first]) == [first.name]
+        assert create_topics(kafka.bootstrap, [first, second]) == [second.name]
+        assert create_topics(kafka.bootstrap, [first, second]) == []
+
+    def test_two_who_make_the_same_topics_at_once_both_succeed(self, kafka: KafkaServer) -> None:
+        specs = [TopicSpec(f"made-{uuid4().hex[:12]}", 1) for _ in range(5)]
+        errors: list[BrokerError] = []
+
+        def make() -> None:
+            try:
+                create_topics(kafka.bootstrap, specs)
+            except BrokerError as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=make) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert errors == []
+
+    def test_a_setting_kafka_does_not_know_is_refused_by_topic(self, kafka: KafkaServer) -> None:
+        name = f"made-{uuid4().hex[:12]}"
+        with pytest.raises(BrokerError, match=name):
+            create_topics(kafka.bootstrap, [TopicSpec(name, 1, {"no.such.setting": "1"})])
+
+    @pytest.fixture
+    def admin(self, kafka: KafkaServer) -> Iterator[AdminClient]:
+        with AdminClient({"bootstrap.servers": kafka.bootstrap}) as client:
+            yield client
+
+    def test_kafka_takes_every_topic_of_the_table_with_its_settings(
+        self, kafka: KafkaServer, admin: AdminClient
+    ) -> None:
+        specs = topic_specs()
+        create_topics(kafka.bootstrap, specs)
+        there = kafka_admin.topics_of(admin, kafka.bootstrap)
+        for spec in specs:
+            assert there[spec.name].partitions == spec.partitions
+            resource = ConfigResource(ConfigResource.Type.TOPIC, spec.name)
+            found = admin.describe_configs([resource])[resource].result(PATIENCE_S)
+            assert {name: found[name].value for name in spec.config} == dict(spec.config)
