@@ -9,10 +9,6 @@ from uuid import uuid4
 import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
-from overt.contracts.topic_specs import topic_specs
-from overt.runtime import kafka_admin
-from overt.runtime.broker import BrokerError, CommitRefused, Record, Undelivered
-from overt.runtime.kafka import KafkaBroker, TopicSpec, create_topics
 
 from libs.runtime.tests.broker_contract import (
     KEYS,
@@ -25,6 +21,10 @@ from libs.runtime.tests.broker_contract import (
     until,
     values,
 )
+from overt.contracts.topic_specs import topic_specs
+from overt.runtime import kafka_admin
+from overt.runtime.broker import BrokerError, CommitRefused, Record, Undelivered
+from overt.runtime.kafka import KafkaBroker, TopicSpec, create_topics
 
 from .servers.kafka import KafkaServer
 

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Self
 
 import pytest
+
 from overt.runtime.broker import Broker, BrokerError, CommitRefused, Consumer, Record
 
 PARTITIONS = 4

@@ -6,11 +6,12 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 import pytest
+from prometheus_client import CollectorRegistry
+
 from overt.runtime.broker import Consumer, Producer, Record, Undelivered
 from overt.runtime.keys import KeyGone
 from overt.runtime.loop import Addressed, Loop, LoopLimits, RecordRefused, TooManyBad
 from overt.runtime.loop_metrics import LoopCollectors
-from prometheus_client import CollectorRegistry
 
 from .broker_contract import PATIENCE_S, World, numbered, read, until, values
 

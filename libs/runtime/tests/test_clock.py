@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from overt.runtime.clock import ManualClock, SystemClock
 
 

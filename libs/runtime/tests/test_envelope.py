@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from overt.runtime.envelope import DataKey, NotSealed, is_sealed, key_id_of, seal, unseal
 
 TOPIC, RECORD_KEY = "faces.v1", b"camera-1"

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from overt.runtime.health import Health, HealthServer, PortTaken
 from prometheus_client import CollectorRegistry, Counter
+
+from overt.runtime.health import Health, HealthServer, PortTaken
 
 
 @pytest.fixture

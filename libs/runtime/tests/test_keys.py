@@ -1,6 +1,7 @@
 """The key ring: epochs turn, keys are destroyed on time, a restart opens nothing old."""
 
 import pytest
+
 from overt.runtime.clock import ManualClock
 from overt.runtime.envelope import DataKey, seal, unseal
 from overt.runtime.keys import KeyGone, KeyRing

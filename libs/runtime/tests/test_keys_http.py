@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from pydantic import SecretStr
+
 from overt.runtime.clock import ManualClock
 from overt.runtime.envelope import DataKey
 from overt.runtime.keys import KeyGone, KeyKind, KeyRing
@@ -20,7 +22,6 @@ from overt.runtime.keys_http import (
     RemoteKeys,
     Retry,
 )
-from pydantic import SecretStr
 
 TOKEN = "a-token-of-this-service"
 LASTING = DataKey("camp/lasting", "camp", bytes(range(32)), None)

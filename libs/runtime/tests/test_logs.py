@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+
 from overt.runtime import logs
 
 
@@ -22,16 +23,17 @@ def as_it_was() -> Iterator[None]:
         logging.getLogger(name).setLevel(was)
 
 
-def fail(secret: str) -> None:
+def fail(picture: str) -> None:
     raise ZeroDivisionError("by zero")
 
 
 def log_a_failure() -> None:
-    log = structlog.get_logger()
+    # Made at run time, so that no line of source, which a traceback may show, holds it.
+    face = bytes.fromhex("66616365 31323334").decode()
     try:
-        fail("a-face-in-a-variable")
+        fail(face)
     except ZeroDivisionError:
-        log.exception("it failed", camera_id="camera-1")
+        structlog.get_logger().exception("it failed", camera_id="camera-1")
 
 
 def test_json_is_one_object_a_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,8 +76,8 @@ def test_a_traceback_shows_no_variables(layout: logs.LogFormat, capsys: pytest.C
     log_a_failure()
     err = capsys.readouterr().err
     assert "ZeroDivisionError" in err
-    assert "secret" not in err.replace("secret: str", "")
-    assert err.count("a-face-in-a-variable") <= 1  # the line of source that names it, not the value
+    assert "log_a_failure" in err
+    assert "face1234" not in err
 
 
 def test_configuring_twice_writes_once(capsys: pytest.CaptureFixture[str]) -> None:

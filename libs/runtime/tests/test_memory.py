@@ -5,6 +5,7 @@ import threading
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from overt.runtime.broker import BrokerError, CommitRefused
 from overt.runtime.clock import ManualClock, SystemClock
 from overt.runtime.memory import MemoryBroker, TopicLimits

@@ -3,8 +3,9 @@
 import base64
 
 import pytest
-from overt.runtime.settings import ServiceSettings, SettingsError, load
 from pydantic import Field, ValidationError
+
+from overt.runtime.settings import ServiceSettings, SettingsError, load
 
 SECRET = "a-secret-of-this-service"
 GOOD = {
@@ -83,7 +84,7 @@ def test_a_wrong_value_is_refused_by_name_and_not_shown(
 def test_all_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OVERT_CONTROL_URL")
     monkeypatch.setenv("OVERT_HEALTH_PORT", "-1")
-    with pytest.raises(SettingsError, match="OVERT_CONTROL_URL.*OVERT_HEALTH_PORT"):
+    with pytest.raises(SettingsError, match=r"OVERT_CONTROL_URL.*OVERT_HEALTH_PORT"):
         load(ServiceSettings)
 
 

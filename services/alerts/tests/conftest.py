@@ -13,6 +13,9 @@ from typing import Any, cast
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from prometheus_client import CollectorRegistry
+from sqlalchemy.orm import Session
+
 from overt.alerts.references import CardUnavailable, EntryCard
 from overt.alerts.service import AlertsService, build
 from overt.alerts.settings import AlertsOptions
@@ -28,8 +31,6 @@ from overt.runtime.envelope import DataKey
 from overt.runtime.keys import KeyRing
 from overt.runtime.loop_metrics import LoopCollectors
 from overt.runtime.memory import MemoryBroker
-from prometheus_client import CollectorRegistry
-from sqlalchemy.orm import Session
 
 DEPLOYMENT = "dep-1"
 FINGERPRINT = "ab" * 32

@@ -4,6 +4,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+
 from overt.alerts.audit import Act, append, first_broken
 from overt.alerts.store import Store
 

@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+from pydantic import SecretStr
+
 from overt.alerts.control_http import HttpReferences, HttpStop
 from overt.alerts.desk import StopFailed
 from overt.alerts.references import CardUnavailable, EntryCard
-from pydantic import SecretStr
 
 TOKEN = SecretStr("token-of-the-alerts-service")
 CARD = {"label": "Entry One", "category": "blue_list", "picture": base64.b64encode(b"JPEG").decode()}

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from overt.alerts.core import Counted, Folded, Match, Raised, Strengthened, alert_id_of, apply, fold
 
 SECOND_NS = 1_000_000_000

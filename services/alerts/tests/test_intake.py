@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from overt.alerts.store import load
-from overt.alerts.tables import OtherCandidateRow
 from sqlalchemy import select
 
+from overt.alerts.store import load
+from overt.alerts.tables import OtherCandidateRow
 from services.alerts.tests.conftest import DEPLOYMENT, START_S, World, jpeg
 
 SECOND_NS = 1_000_000_000

@@ -5,13 +5,13 @@ import threading
 from typing import Any
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
 from overt.alerts import audit
 from overt.alerts.judging import Conflict, Person
 from overt.alerts.tables import AuditRow, JudgementRow
 from overt.alerts.verdicts import Answer, Verdicts
-from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
-
 from services.alerts.tests.conftest import Browser, World
 
 

@@ -1,6 +1,7 @@
 """The states of an alert: who may answer when, and what follows."""
 
 import pytest
+
 from overt.alerts.judging import (
     REASONS,
     Conflict,

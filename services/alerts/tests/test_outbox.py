@@ -3,13 +3,13 @@
 import threading
 
 import pytest
+
 from overt.alerts.outbox import Relay
 from overt.alerts.pictures import Vault
 from overt.alerts.recording import Recorder
 from overt.alerts.store import Store
 from overt.contracts.events import AlertRaised, AlertStrengthened, JudgementMade, OutcomeRecorded
 from overt.runtime.broker import Undelivered
-
 from services.alerts.tests.conftest import World
 
 

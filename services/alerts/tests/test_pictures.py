@@ -1,13 +1,13 @@
 """Pictures: sealed, shown through short-lived links to one session, each view written down."""
 
 import pytest
+from sqlalchemy import select
+
 from overt.alerts import audit
 from overt.alerts.pictures import Vault
 from overt.alerts.service import LINK_TTL_S
 from overt.alerts.tables import AuditRow, PictureRow
 from overt.runtime.envelope import NotSealed
-from sqlalchemy import select
-
 from services.alerts.tests.conftest import DEPLOYMENT, World, jpeg
 
 

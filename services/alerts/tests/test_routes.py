@@ -2,12 +2,12 @@
 
 import pytest
 from fastapi.routing import APIRoute
+from sqlalchemy import select
+
 from overt.alerts import decisions, doors, pages
 from overt.alerts.desk import StopFailed
 from overt.alerts.judging import Role
 from overt.alerts.tables import AuditRow
-from sqlalchemy import select
-
 from services.alerts.tests.conftest import DEPLOYMENT, World
 
 NAMES: dict[Role, str] = {

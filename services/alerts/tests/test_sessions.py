@@ -1,11 +1,11 @@
 """Signing in: once, in time, on this machine; and out."""
 
 import pytest
+from pydantic import ValidationError
+
 from overt.alerts.sessions import LINK_TTL_S, SESSION_TTL_S, Doorkeeper, roster
 from overt.alerts.settings import AlertsOptions
 from overt.runtime.clock import ManualClock
-from pydantic import ValidationError
-
 from services.alerts.tests.conftest import World
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
-from overt.alerts.server import PortBusy, WebServer
 
+from overt.alerts.server import PortBusy, WebServer
 from services.alerts.tests.conftest import Browser, World
 
 

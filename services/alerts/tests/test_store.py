@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from overt.alerts.store import Store, StoreUnusable
 
 

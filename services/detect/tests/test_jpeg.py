@@ -7,7 +7,9 @@ from overt.detect import jpeg
 def picture() -> np.ndarray:
     """A smooth 1280 x 720 picture, wide."""
     rows, columns = np.mgrid[0:720, 0:1280]
-    return np.stack([columns * 255 // 1280, rows * 255 // 720, np.full_like(rows, 90)], axis=2).astype(np.uint8)
+    return np.stack([columns * 255 // 1280, rows * 255 // 720, np.full_like(rows, 90)], axis=2).astype(
+        np.uint8
+    )
 
 
 def test_the_header_tells_the_size_without_decoding(picture: np.ndarray) -> None:

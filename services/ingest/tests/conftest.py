@@ -7,6 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from prometheus_client import CollectorRegistry
+
 from overt.contracts.codec import encode
 from overt.contracts.context import Context
 from overt.contracts.messages import CaptureEnded, FrameCaptured
@@ -22,7 +24,6 @@ from overt.runtime.health import Health
 from overt.runtime.keys import KeyRing
 from overt.runtime.loop_metrics import LoopCollectors
 from overt.runtime.memory import MemoryBroker
-from prometheus_client import CollectorRegistry
 
 from .clips import write_clip
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import simplejpeg  # type: ignore[import-untyped]
+
 from overt.ingest.camera import open_source, probe_source
 from overt.ingest.errors import SourceLost, SourceRefused
 from overt.ingest.jpeg import JpegEncoder

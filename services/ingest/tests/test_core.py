@@ -3,6 +3,7 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from overt.ingest.core import MAX_GAP_S, MAX_LAG_S, FastPace, PlayedPace, Sampler, Timeline, WallPace
 from overt.runtime.clock import ManualClock
 

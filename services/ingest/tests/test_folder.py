@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from overt.ingest.camera import open_source, probe_source
 from overt.ingest.errors import SourceRefused
 from overt.ingest.picture import OpenOptions, Picture
 from overt.ingest.source import parse_source
-from PIL import Image
 
 from .clips import gradient
 

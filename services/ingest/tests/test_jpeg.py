@@ -4,6 +4,7 @@ import pytest
 import simplejpeg  # type: ignore[import-untyped]
 from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
+
 from overt.ingest.jpeg import BLOCK_ROWS, JpegEncoder, planes_of
 
 from .clips import frame_of, gradient
@@ -41,7 +42,7 @@ def test_the_jpeg_has_the_colours_that_pyav_itself_shows(pix_fmt: str) -> None:
     frame = frame_of(gradient(*SIZE_PX), pix_fmt)
     error = decoded(frame) - as_pyav_shows_it(frame)
     assert np.abs(error).mean() < 2.0  # a mistaken range makes it more than 6
-    assert np.abs(error.mean(axis=(0, 1))).max() < 2.0  # of which 1.5 are PyAV's: swscale rounds down
+    assert np.abs(error.mean(axis=(0, 1))).max() < 2.5  # most of it is PyAV's: swscale rounds down
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuvj420p"])
@@ -90,7 +91,7 @@ def test_taking_bt709_for_bt601_shifts_skin_by_a_few_levels_only() -> None:
     picture = np.empty((64, 64, 3), np.uint8)
     picture[:] = (205, 155, 130)
     frame = frame_of(picture, "rgb24").reformat(format="yuv420p", dst_colorspace="itu709")
-    assert 1 < np.abs(decoded(frame) - picture).max() <= 10
+    assert 1 < np.abs(decoded(frame) - picture).max() <= 8
 
 
 def test_quality_decides_the_size() -> None:

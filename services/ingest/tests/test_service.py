@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 import simplejpeg  # type: ignore[import-untyped]
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from structlog.testing import capture_logs
+
 from overt.contracts.topics import FRAMES
 from overt.ingest.errors import SourceLost, SourceRefused
 from overt.ingest.picture import OpenedSource, OpenOptions, OpenSource, Picture, SourceInfo
 from overt.ingest.source import Source
-from structlog.testing import capture_logs
 
 from .clips import frame_of, gradient, spoil, write_clip
 from .conftest import CAMERA, PATIENCE_S, World, steps
@@ -175,12 +176,13 @@ def test_a_stop_ends_the_capture_and_the_recording(world: World, clip: Path) -> 
 
 
 def test_the_end_of_an_order_ends_the_capture(world: World, clip: Path) -> None:
-    world.publish(world.order(ends_at_s=world.clock.now_s() + 0.5))
+    order = world.order(ends_at_s=world.clock.now_s() + 0.5)
+    world.publish(order)
     with world.running(world.ingest(clip, live=True, loop=True)) as running:
         world.until(lambda: running.over)
-    ends_at_ns = int((world.clock.now_s()) * 1e9)
+    assert world.frames
     assert len(world.ends) == 1
-    assert all(frame.captured_at_ns < ends_at_ns for frame in world.frames)
+    assert all(frame.captured_at_ns < order.ends_at_s * 1e9 for frame in world.frames)
 
 
 def test_a_camera_that_an_order_takes_away_is_let_go(world: World, clip: Path) -> None:

@@ -3,11 +3,12 @@ import subprocess
 import sys
 
 import pytest
+from pydantic import ValidationError
+
 from overt.ingest.__main__ import runners
 from overt.ingest.settings import CameraOptions, IngestOptions, IngestSettings
 from overt.runtime.process import CannotBegin
 from overt.runtime.settings import SettingsError, load
-from pydantic import ValidationError
 
 from .conftest import World
 

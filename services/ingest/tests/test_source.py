@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from overt.ingest.errors import SourceRefused
 from overt.ingest.source import parse_source, redacted
 

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import msgspec
 import typer
+
 from overt.alerts.server import PortBusy
 from overt.cli import demo as demo_run
-from overt.cli.datafolder import DataFolderRefused, default_cache_dir, default_data_dir
+from overt.cli.datafolder import DataFolderRefused, default_data_dir
 from overt.cli.embedded import UpOptions, up
 from overt.cli.models import CacheDir, models_app
 from overt.cli.progress import say
@@ -41,27 +42,39 @@ app.add_typer(models_app, name="models")
 app.add_typer(topics_app, name="topics")
 
 DataDir = Annotated[
-    Path, typer.Option("--data", help="Folder of databases and keys, locked by one process.", envvar="OVERT_DATA_DIR")
+    Path,
+    typer.Option(
+        "--data",
+        help="Folder of databases and keys, locked by one process.",
+        envvar="OVERT_DATA_DIR",
+        default_factory=default_data_dir,
+    ),
 ]
 Once = Annotated[bool, typer.Option("--once", help="End when the recordings end, instead of with Ctrl-C.")]
-Json = Annotated[bool, typer.Option("--json", help="Print exactly one line of JSON to standard output at the end.")]
-Port = Annotated[int, typer.Option(help="Port of the control room on 127.0.0.1; 0 takes a free one.", min=0, max=65535)]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print exactly one line of JSON to standard output at the end.")
+]
+Port = Annotated[
+    int, typer.Option(help="Port of the control room on 127.0.0.1; 0 takes a free one.", min=0, max=65535)
+]
 Browser = Annotated[bool, typer.Option("--open/--no-open", help="Open the control room in a browser.")]
 
 
 @app.command(epilog="Examples:  overt demo   |   overt demo --once --json")
-def demo(
+def demo(  # noqa: PLR0913 - one parameter an option
     *,
     once: Once = False,
     json: Json = False,
     port: Port = 8080,
     open_browser: Browser = True,
-    cache: CacheDir = default_cache_dir(),
-    data: DataDir = default_data_dir(),
+    cache: CacheDir,
+    data: DataDir,
 ) -> None:
     """Show it all on real pictures: people walk through a square, one of them is on the watchlist."""
     logs.configure("INFO", "console")
-    _finish(*demo_run.run(cache, data, once=once, port=port, open_browser=open_browser and not once), json=json)
+    _finish(
+        *demo_run.run(cache, data, once=once, port=port, open_browser=open_browser and not once), json=json
+    )
 
 
 @app.command(
@@ -72,25 +85,36 @@ def demo(
 def up_command(  # noqa: PLR0913 - one parameter an option
     *,
     video: Annotated[
-        list[str], typer.Option("--video", help="File, folder of pictures, device or rtsp:// address. May repeat.")
+        list[str],
+        typer.Option("--video", help="File, folder of pictures, device or rtsp:// address. May repeat."),
     ],
-    watchlist: Annotated[Path, typer.Option(help="Folder: NAME.jpg, or NAME/ with several pictures, a person.")],
-    category: Annotated[Category, typer.Option(help="Why these people are looked for.")] = "wanted_on_suspicion",
+    watchlist: Annotated[
+        Path, typer.Option(help="Folder: NAME.jpg, or NAME/ with several pictures, a person.")
+    ],
+    category: Annotated[
+        Category, typer.Option(help="Why these people are looked for.")
+    ] = "wanted_on_suspicion",
     purpose: Annotated[Purpose, typer.Option(help="What the deployment is for.")] = "sought_person_location",
     place: Annotated[str, typer.Option(help="Where, in words.")] = "place not recorded",
-    hours: Annotated[float, typer.Option(help="How long the order lasts.", min=0.01, max=MAX_ORDER_S / 3600)] = 4.0,
+    hours: Annotated[
+        float, typer.Option(help="How long the order lasts.", min=0.01, max=MAX_ORDER_S / 3600)
+    ] = 4.0,
     threshold: Annotated[
-        float | None, typer.Option(help="Similarity from which people are asked; the pack's own if not given.")
+        float | None,
+        typer.Option(help="Similarity from which people are asked; the pack's own if not given."),
     ] = None,
     live: Annotated[
-        bool, typer.Option("--live/--as-fast-as-possible", help="Play recordings at camera speed, or drop no frame.")
+        bool,
+        typer.Option(
+            "--live/--as-fast-as-possible", help="Play recordings at camera speed, or drop no frame."
+        ),
     ] = True,
     once: Once = False,
     json: Json = False,
     port: Port = 8080,
     open_browser: Browser = False,
-    cache: CacheDir = default_cache_dir(),
-    data: DataDir = default_data_dir(),
+    cache: CacheDir,
+    data: DataDir,
 ) -> None:
     """Run a deployment with your own cameras or recordings and your own watchlist, in this process."""
     logs.configure("INFO", "console")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import structlog
+
 from overt.alerts.desk import StopFailed
 from overt.alerts.references import CardUnavailable, EntryCard
 from overt.control.control import Control

@@ -12,6 +12,7 @@ from overt.cli.models import models_dir
 from overt.cli.progress import counting, say, steps
 from overt.cli.summary import Summary
 from overt.recognition.models import fetch_models
+from overt.recognition.pypi import locked
 from overt.recognition.samples import fetch_samples
 
 PLACE = "the demo's square"
@@ -36,8 +37,9 @@ def prepare(cache: Path) -> DemoFiles:
         # Named after the script that draws it: a changed scene is a new clip, never a stale one.
         clip = cache / "demo" / f"walk-through-{_scene_version()}.mp4"
         clip.parent.mkdir(parents=True, exist_ok=True)
-        if not clip.is_file():
-            walkthrough.compose(samples, clip, counting(report, "composing the walk-through clip"))
+        with locked(clip.parent):  # a second demo waits for the clip instead of drawing it too
+            if not clip.is_file():
+                walkthrough.compose(samples, clip, counting(report, "composing the walk-through clip"))
     watchlist = cache / "demo" / "watchlist"
     watchlist.mkdir(exist_ok=True)
     shutil.copyfile(samples[scene.ENROLLED_SAMPLE], watchlist / "blue-list-1.jpg")

@@ -3,11 +3,13 @@
 import secrets
 import threading
 import webbrowser
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from prometheus_client import CollectorRegistry
 
 from overt.alerts import service as alerts
 from overt.alerts.server import WebServer
@@ -43,7 +45,6 @@ from overt.runtime.health import Health
 from overt.runtime.loop_metrics import LoopCollectors
 from overt.runtime.memory import MemoryBroker
 from overt.runtime.process import Runner
-from prometheus_client import CollectorRegistry
 
 DRAIN_CHECK_S = 0.1
 
@@ -200,7 +201,9 @@ def _end(control: Control, order: Order) -> None:
 
 def _invite(options: UpOptions, room: alerts.AlertsService, web: WebServer, order: Order) -> None:
     links = room.login_links(web.url)
-    say(f"\nControl room of {order.deployment_id}, on this machine only. Each link signs one person in, once:")
+    say(
+        f"\nControl room of {order.deployment_id}, on this machine only. Each link signs one person in, once:"
+    )
     for name, _, link in links:
         say(f"  {name:<22} {link}")
     say("")

@@ -13,7 +13,13 @@ from overt.recognition.pack import PACKS, load_pack
 models_app = typer.Typer(no_args_is_help=True, help="Fetch and show model packs.")
 
 CacheDir = Annotated[
-    Path, typer.Option("--cache", help="Where models and samples are kept.", envvar="OVERT_CACHE_DIR")
+    Path,
+    typer.Option(
+        "--cache",
+        help="Where models and samples are kept.",
+        envvar="OVERT_CACHE_DIR",
+        default_factory=default_cache_dir,
+    ),
 ]
 
 
@@ -24,7 +30,7 @@ def models_dir(cache: Path) -> Path:
 
 @models_app.command(epilog="Examples:  overt models fetch   |   overt models fetch --from /media/usb")
 def fetch(
-    cache: CacheDir = default_cache_dir(),
+    cache: CacheDir,
     source: Annotated[
         Path | None, typer.Option("--from", help="A folder that holds the files, for a closed network.")
     ] = None,
@@ -37,7 +43,7 @@ def fetch(
 
 
 @models_app.command("list", epilog="Example:  overt models list")
-def show(cache: CacheDir = default_cache_dir()) -> None:
+def show(cache: CacheDir) -> None:
     """Show the packs: licences, fingerprint, and what was measured about their errors."""
     for name in PACKS:
         info = load_pack(name, models_dir(cache)).info

@@ -41,7 +41,7 @@ def steps() -> Iterator[Report]:
 def _one_line_each() -> Report:
     seen: set[str] = set()
 
-    def report(what: str, done: int, total: int) -> None:
+    def report(what: str, _done: int, _total: int) -> None:
         if what not in seen:
             seen.add(what)
             say(f"{what} …")

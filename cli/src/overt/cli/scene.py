@@ -29,8 +29,11 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """One person's way through the zone. `turn` is how far the head and body turn to either side (0 to 1);
-    `dim` darkens as if under a canopy in the middle of the way; `blur_px` is the motion blur at its end."""
+    """One person's way through the zone.
+
+    `turn` is how far the head and body turn to either side (0 to 1); `dim` darkens as if under a canopy in
+    the middle of the way; `blur_px` is the motion blur at its end.
+    """
 
     figure: Figure
     starts_s: float

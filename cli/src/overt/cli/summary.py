@@ -32,9 +32,7 @@ class Summary(msgspec.Struct, frozen=True):
 def total(registry: CollectorRegistry, name: str) -> int:
     """Return the sum of the counter `name` over all its labels."""
     return round(
-        sum(
-            sample.value for family in registry.collect() for sample in family.samples if sample.name == name
-        )
+        sum(sample.value for family in registry.collect() for sample in family.samples if sample.name == name)
     )
 
 
@@ -59,11 +57,12 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 def in_words(summary: Summary) -> str:
     """Return the summary for people."""
-    lines = [
+    numbers = (
         f"{summary.frames_read} pictures read in {summary.seconds:.1f} s, {summary.frames_dropped} dropped; "
         f"{summary.faces_seen} faces seen on {summary.tracks} passes; {summary.templates} templates made "
-        f"and dropped; {len(summary.alerts)} alert(s).",
-    ]
+        f"and dropped; {len(summary.alerts)} alert(s)."
+    )
+    lines = [numbers]
     lines += [
         f"  {alert.entry} at {alert.camera}: similarity {alert.similarity:.3f} (a score, threshold "
         f"{alert.threshold:.3f}), {alert.latency_ms:.0f} ms from picture to alert"

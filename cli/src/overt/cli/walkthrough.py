@@ -28,7 +28,7 @@ def compose(samples: Mapping[str, Path], clip: Path, progress: Callable[[int, in
         stream.options = {"preset": "ultrafast", "crf": "23", "g": "50"}
         for number in range(frames):
             picture = draw_frame(square, figures, number / RATE_HZ)
-            for packet in stream.encode(av.VideoFrame.from_image(picture)):
+            for packet in stream.encode(av.VideoFrame.from_ndarray(np.asarray(picture), format="rgb24")):
                 container.mux(packet)
             progress(number + 1, frames)
         for packet in stream.encode(None):

@@ -8,6 +8,8 @@ from typing import TypeVar
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from prometheus_client import CollectorRegistry
+
 from overt.contracts.context import Context
 from overt.runtime import logs, process
 from overt.runtime.broker import BrokerError
@@ -17,7 +19,6 @@ from overt.runtime.kafka import KafkaBroker
 from overt.runtime.keys_http import KeysUnavailable, RemoteKeys
 from overt.runtime.loop_metrics import LoopCollectors
 from overt.runtime.settings import ServiceSettings, SettingsError, load
-from prometheus_client import CollectorRegistry
 
 log = structlog.get_logger()
 

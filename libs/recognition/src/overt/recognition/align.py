@@ -3,6 +3,8 @@
 Coordinates are pixel indices, as the detector gives them: the middle of the first pixel is (0, 0).
 """
 
+# ruff: noqa: N803 - names end in the shape of what they hold
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -17,7 +19,9 @@ TEMPLATE_SIZE_PX = 112
 RIM_PX = 2
 
 
-def similarity_transform(landmarks_52: NDArray[np.floating], template_52: NDArray[np.floating]) -> NDArray[np.float64]:
+def similarity_transform(
+    landmarks_52: NDArray[np.floating], template_52: NDArray[np.floating]
+) -> NDArray[np.float64]:
     """Return the 2x3 matrix of rotation, scale and shift that best maps `landmarks_52` onto `template_52`.
 
     Least squares in closed form (Umeyama 1991, eqs. 38-43), never a mirror image. Points that all coincide

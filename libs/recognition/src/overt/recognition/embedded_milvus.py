@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import grpc
-from milvus_lite import DataDirLockedError, MilvusLite
-from milvus_lite.adapter.grpc.servicer import MilvusServicer
-from pymilvus.grpc_gen import milvus_pb2_grpc
+import grpc  # type: ignore[import-untyped]
+from milvus_lite import DataDirLockedError, MilvusLite  # type: ignore[import-untyped]
+from milvus_lite.adapter.grpc.servicer import MilvusServicer  # type: ignore[import-untyped]
+from pymilvus.grpc_gen import milvus_pb2_grpc  # type: ignore[import-untyped]
 
 from overt.recognition.errors import GalleryUnavailable
 

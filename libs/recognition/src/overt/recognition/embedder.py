@@ -1,5 +1,7 @@
 """Turns aligned crops into templates: SFace (Zhong et al. 2021) in ONNX Runtime."""
 
+# ruff: noqa: N803, N806 - names end in the shape of what they hold
+
 from typing import Protocol
 
 import numpy as np
@@ -47,4 +49,5 @@ class Embedder:
             blob_NCHW = np.ascontiguousarray(chunk_NHWC.transpose(0, 3, 1, 2), np.float32)
             features_ND[start : start + BATCH] = self._session.run(["fc1"], {"data": blob_NCHW})[0]
         norms_N1 = np.linalg.norm(features_ND, axis=1, keepdims=True)
-        return features_ND / np.maximum(norms_N1, np.finfo(np.float32).tiny)
+        templates_ND: NDArray[np.float32] = features_ND / np.maximum(norms_N1, np.finfo(np.float32).tiny)
+        return templates_ND

@@ -4,6 +4,8 @@ One collection a watchlist and fingerprint. Vectors are stored rotated (see `pro
 they belong to and nothing else.
 """
 
+# ruff: noqa: N803, N806 - names end in the shape of what they hold
+
 import hashlib
 import logging
 import re
@@ -14,11 +16,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
-from pymilvus import DataType, MilvusClient
-from pymilvus.exceptions import MilvusException
+from pymilvus import DataType, MilvusClient  # type: ignore[import-untyped]
+from pymilvus.exceptions import ErrorCode, MilvusException  # type: ignore[import-untyped]
 
 from overt.recognition import embedded_milvus
 from overt.recognition.errors import (
@@ -59,10 +61,11 @@ class Gallery:
         # pymilvus logs what it raises; we raise it too, once, in our own words.
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
         logging.getLogger("milvus_lite").setLevel(logging.CRITICAL)
+        self._dimensions: dict[str, int] = {}
         self._folder = _folder(uri)
         address = embedded_milvus.open_folder(self._folder) if self._folder else uri
         try:
-            with _asking():
+            with self._asking():
                 self._client = MilvusClient(uri=address, token=token or "", timeout=TIMEOUT_S)
         except GalleryUnavailable:
             self._release()
@@ -79,7 +82,7 @@ class Gallery:
         index = MilvusClient.prepare_index_params()
         # FLAT compares with every reference: recall is 1 by construction. Inner product of unit vectors.
         index.add_index(field_name="template", index_type="FLAT", metric_type="IP")
-        with _asking():
+        with self._asking():
             self._client.create_collection(
                 collection_name(watchlist_id, fingerprint),
                 schema=schema,
@@ -90,7 +93,7 @@ class Gallery:
 
     def exists(self, watchlist_id: str, fingerprint: str) -> bool:
         """Tell whether there is a collection for this watchlist and fingerprint."""
-        with _asking():
+        with self._asking():
             return bool(self._client.has_collection(collection_name(watchlist_id, fingerprint)))
 
     def add(
@@ -114,18 +117,18 @@ class Gallery:
         if not entry_ids:
             return
         rotated_ND = rotation.apply(templates_ND)
-        rows = [
-            {"id": f"{entry_id}/{_digest(row)}", "entry_id": entry_id, "template": row}
+        references = {
+            f"{entry_id}/{_digest(row)}": {"entry_id": entry_id, "template": row}
             for entry_id, row in zip(entry_ids, rotated_ND, strict=True)
-        ]
+        }
         name = collection_name(watchlist_id, fingerprint)
-        with _asking():
-            self._client.upsert(name, rows)
+        with self._asking():
+            self._client.upsert(name, [{"id": key, **row} for key, row in references.items()])
             if self._folder:
                 # Before a flush Milvus Lite searches 12 times slower. A server does this when it likes.
                 self._client.flush(name)
 
-    def search(
+    def search(  # noqa: PLR0913 - each says what is compared, or how much is returned
         self,
         watchlist_id: str,
         fingerprint: str,
@@ -159,7 +162,7 @@ class Gallery:
     def count(self, watchlist_id: str, fingerprint: str) -> int:
         """Return how many references (not entries) are stored. Raises WatchlistMissing, WrongFingerprint."""
         self._require(watchlist_id, fingerprint, None)
-        with _asking():
+        with self._asking():
             rows = self._client.query(
                 collection_name(watchlist_id, fingerprint),
                 filter="",
@@ -173,8 +176,10 @@ class Gallery:
 
         With a folder its files are gone on return; a server deletes them within its own retention.
         """
-        with _asking():
-            self._client.drop_collection(collection_name(watchlist_id, fingerprint))
+        name = collection_name(watchlist_id, fingerprint)
+        self._dimensions.pop(name, None)
+        with self._asking():
+            self._client.drop_collection(name)
 
     def close(self) -> None:
         """Let go of Milvus. Nothing is lost."""
@@ -185,8 +190,22 @@ class Gallery:
         if self._folder:
             embedded_milvus.close_folder(self._folder)
 
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Turn what Milvus raises into our errors; what was known of its collections may be out of date."""
+        try:
+            yield
+        except MilvusException as error:
+            self._dimensions.clear()
+            if error.code == ErrorCode.COLLECTION_NOT_FOUND:
+                raise WatchlistMissing("the list is no longer in the gallery") from error
+            raise GalleryUnavailable(f"the gallery does not answer: {error.message}") from error
+        except grpc.RpcError as error:
+            self._dimensions.clear()
+            raise GalleryUnavailable(f"the gallery does not answer: {type(error).__name__}") from error
+
     def _nearest(self, name: str, rotated_ND: NDArray[np.float32], fetch: int) -> list[list[Hit]]:
-        with _asking():
+        with self._asking():
             answer = self._client.search(
                 name,
                 data=list(rotated_ND),
@@ -200,14 +219,17 @@ class Gallery:
 
     def _require(self, watchlist_id: str, fingerprint: str, templates_ND: NDArray[np.float32] | None) -> None:
         """Refuse what must not be compared. Raises WatchlistMissing, WrongFingerprint, GalleryError."""
-        known = self._described(watchlist_id)
-        if not known:
-            raise WatchlistMissing(f"there are no templates of watchlist {watchlist_id}")
-        if fingerprint not in known:
-            raise WrongFingerprint(fingerprint, next(iter(known)))
+        name = collection_name(watchlist_id, fingerprint)
+        expected = self._dimensions.get(name)
+        if expected is None:
+            known = self._described(watchlist_id)
+            if not known:
+                raise WatchlistMissing(f"there is no list {watchlist_id} in the gallery")
+            if fingerprint not in known:
+                raise WrongFingerprint(fingerprint, next(iter(known)))
+            expected = self._dimensions[name] = known[fingerprint]
         if templates_ND is None:
             return
-        expected = known[fingerprint]
         if templates_ND.ndim != 2 or templates_ND.shape[1] != expected:
             raise GalleryError(
                 f"templates are {templates_ND.shape}, expected (N, {expected}) for pack {fingerprint}"
@@ -220,7 +242,7 @@ class Gallery:
         """Return the dimension by fingerprint, for every collection of the watchlist."""
         prefix = collection_name(watchlist_id, "")
         known: dict[str, int] = {}
-        with _asking():
+        with self._asking():
             for name in self._client.list_collections():
                 if name.startswith(prefix):
                     described = self._client.describe_collection(name)
@@ -262,12 +284,3 @@ def _folder(uri: str) -> Path | None:
     if parts.scheme in {"http", "https", "tcp"}:
         return None
     return Path(unquote(parts.path) if parts.scheme == "file" else uri)
-
-
-@contextmanager
-def _asking() -> Iterator[None]:
-    try:
-        yield
-    except (MilvusException, grpc.RpcError) as error:
-        reason = error.message if isinstance(error, MilvusException) else type(error).__name__
-        raise GalleryUnavailable(f"the gallery does not answer: {reason}") from error

@@ -96,7 +96,9 @@ def read_model(models_dir: Path, file: ModelFile) -> bytes:
     if not path.is_file():
         raise ModelsMissing(f"the model files are not in {models_dir}: {FETCH_HINT}")
     if sha256_of(path) != file.prepared_sha256:
-        raise ModelFileCorrupt(f"{path} is not the pinned file (SHA-256 differs): delete it, then {FETCH_HINT}")
+        raise ModelFileCorrupt(
+            f"{path} is not the pinned file (SHA-256 differs): delete it, then {FETCH_HINT}"
+        )
     return path.read_bytes()
 
 

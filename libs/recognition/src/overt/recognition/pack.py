@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
-import onnxruntime
+import onnxruntime  # type: ignore[import-untyped]
 
 from overt.recognition import align, detector
 from overt.recognition.calibration import CPU_CALIBRATION, Calibration

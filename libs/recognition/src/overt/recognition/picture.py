@@ -1,12 +1,15 @@
 """Reads pictures that strangers made, and makes faces in a picture unrecognisable."""
 
+# ruff: noqa: N803, N806 - names end in the shape of what they hold
+
 import io
+import struct
 import warnings
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter, ImageOps
+from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
 
 from overt.recognition.errors import PictureRefused
 
@@ -17,6 +20,11 @@ MAX_BYTES = 30_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "MPO")
 # What is left of a blurred face: so few cells that two people's can't be told apart.
 CELLS = 6
+# What Pillow's decoders raise for damaged files.
+DAMAGED = (
+    *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError),
+    *(ArithmeticError, struct.error),
+)
 # The region around a box, in shares of its size: hair, ears and chin identify too.
 EXPAND = 0.3
 
@@ -39,14 +47,15 @@ def load_picture(
                 _require_size(picture, max_pixels)
                 picture.load()
                 return np.asarray(_as_rgb(_upright(picture)))
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise PictureRefused("unsupported: not a picture, or of a kind that is not read") from error
     except Image.DecompressionBombError as error:
         raise PictureRefused(f"too large: more than {max_pixels / 1e6:.0f} megapixels") from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
-        # Pillow's decoders raise all of these for damaged files.
+    except DAMAGED as error:
         truncated = "truncated" in str(error).lower() or "end of" in str(error).lower()
-        raise PictureRefused("truncated: the file ends too early" if truncated else "unreadable: damaged") from error
+        raise PictureRefused(
+            "truncated: the file ends too early" if truncated else "unreadable: damaged"
+        ) from error
 
 
 def blur_faces(
@@ -123,8 +132,7 @@ def _blur(picture: Image.Image, box: list[float]) -> None:
         return
     region = picture.crop(area)
     cells = region.resize((min(CELLS, width), min(CELLS, height)), Image.Resampling.BOX)
-    coarse = cells.resize(region.size, Image.Resampling.NEAREST)
-    smooth = coarse.filter(ImageFilter.GaussianBlur(max(width, height) / (2 * CELLS)))
+    smooth = cells.resize(region.size, Image.Resampling.BILINEAR)
     mask = Image.new("L", region.size, 0)
     shape = (grown[0] - area[0], grown[1] - area[1], grown[2] - area[0], grown[3] - area[1])
     ImageDraw.Draw(mask).ellipse(shape, fill=255)

@@ -89,7 +89,9 @@ def fetch_release_file(
             ) from error
         if not _has_digest(partial, wanted.sha256):
             partial.unlink()
-            raise FetchFailed(f"{wanted.filename} from {index.shown} is not the pinned file (SHA-256 differs)")
+            raise FetchFailed(
+                f"{wanted.filename} from {index.shown} is not the pinned file (SHA-256 differs)"
+            )
         partial.replace(dest)
 
 

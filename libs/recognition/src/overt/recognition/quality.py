@@ -4,6 +4,8 @@ The components are measured on the aligned crop and the landmarks; the limits be
 with known size, blur and light, so that what is refused is what would also be recognised badly.
 """
 
+# ruff: noqa: N803, N806 - names end in the shape of what they hold
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,9 +32,9 @@ class QualityLimits:
 
 
 # A probe may be poor: a wrong match is held off by the threshold, a lost one is lost for good.
-PROBE = QualityLimits(size_px=14.0, sharpness=0.25, exposure=0.35, frontalness=0.25, margin=0.75)
+PROBE = QualityLimits(size_px=10.0, sharpness=0.08, exposure=0.15, frontalness=0.10, margin=0.75)
 # A reference is compared with everybody who passes: a poor one raises false alerts all day.
-ENROLMENT = QualityLimits(size_px=24.0, sharpness=0.35, exposure=0.50, frontalness=0.40, margin=0.90)
+ENROLMENT = QualityLimits(size_px=20.0, sharpness=0.14, exposure=0.40, frontalness=0.20, margin=0.90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,9 @@ def probe_ok(quality: Quality) -> bool:
 
 def _refusal(quality: Quality, limits: QualityLimits) -> str | None:
     if quality.size_px < limits.size_px:
-        return f"face too small: {quality.size_px:.0f} px between the eyes, at least {limits.size_px:.0f} needed"
+        return (
+            f"face too small: {quality.size_px:.0f} px between the eyes, at least {limits.size_px:.0f} needed"
+        )
     reasons = (
         (quality.margin, limits.margin, "face cut off by the border of the picture"),
         (quality.frontalness, limits.frontalness, "face turned away"),
@@ -172,17 +176,22 @@ def _box_inside(box: NDArray[np.floating], image_size_wh: tuple[int, int]) -> fl
 
 
 def _score(size_px: float, sharpness: float, exposure: float, *, frontalness: float, margin: float) -> int:
-    """Return 0 to 100: the product of the components, each saturating where more brings nothing."""
+    """Return 0 to 100: the product of the components, each saturating where more brings little.
+
+    The exponents follow how much similarity to other pictures of the same person was lost with each.
+    """
     parts = (
-        min(1.0, size_px / 40.0) ** 0.5,
-        min(1.0, sharpness / 0.6) ** 0.5,
+        min(1.0, size_px / 50.0) ** 0.4,
+        min(1.0, sharpness / 0.35) ** 0.4,
         min(1.0, exposure / 0.9) ** 0.5,
-        frontalness**0.5,
+        min(1.0, frontalness / 0.9) ** 0.4,
         margin**2,
     )
     return round(100 * float(np.prod(parts)))
 
 
 _EYES, _MOUTH = TEMPLATE_52[:2].mean(axis=0), TEMPLATE_52[3:].mean(axis=0)
-_FRONTAL_PLACE = float((TEMPLATE_52[2] - _EYES) @ (_MOUTH - _EYES)) / float((_MOUTH - _EYES) @ (_MOUTH - _EYES))
+_FRONTAL_PLACE = float((TEMPLATE_52[2] - _EYES) @ (_MOUTH - _EYES)) / float(
+    (_MOUTH - _EYES) @ (_MOUTH - _EYES)
+)
 _FRONTAL_NARROWNESS = float(np.hypot(*(_MOUTH - _EYES)) / np.hypot(*(TEMPLATE_52[1] - TEMPLATE_52[0])))

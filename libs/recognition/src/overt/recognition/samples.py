@@ -4,8 +4,10 @@ import hashlib
 import os
 import tarfile
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from overt.recognition.errors import FetchFailed
 from overt.recognition.pypi import PackageIndex, Progress, ReleaseFile, fetch_release_file, locked, sha256_of
@@ -39,16 +41,40 @@ MATPLOTLIB = ReleaseFile(
 IMAGES = "face_recognition-1.3.0/tests/test_images"
 
 # One man in three different photographs, another man, and two women.
-SAMPLES: dict[str, Sample] = {
-    "obama": Sample(FACE_RECOGNITION, f"{IMAGES}/obama.jpg", "0930e3aa8cae5920329c0c8cbc6a2ab70f47b0e67b432875beaa95cbf7e741f6"),
-    "obama2": Sample(FACE_RECOGNITION, f"{IMAGES}/obama2.jpg", "a7efcc907375274796f39646510704aa86672d59f6d5469d69af3c85590976a6"),
-    "obama3": Sample(FACE_RECOGNITION, f"{IMAGES}/obama3.jpg", "76ac6bf97c36dc2da0ad16a537d6a5ac1b10f48d49aac29a0cca9a17cdbc3ca3"),
-    "biden": Sample(FACE_RECOGNITION, f"{IMAGES}/biden.jpg", "3c17508bb91554c637a2eabddfae790e5bb1caba93130814fc2ac50be9760c4c"),
-    "astronaut": Sample(SCIKIT_IMAGE, "skimage/data/astronaut.png", "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5"),
-    "grace_hopper": Sample(
-        MATPLOTLIB, "matplotlib/mpl-data/sample_data/grace_hopper.jpg", "a8ca6d734765703b09728ab47fe59f473d93ae3967fc24c7c0288c3c7adb7130"
-    ),
-}
+SAMPLES: Mapping[str, Sample] = MappingProxyType(
+    {
+        "obama": Sample(
+            FACE_RECOGNITION,
+            f"{IMAGES}/obama.jpg",
+            "0930e3aa8cae5920329c0c8cbc6a2ab70f47b0e67b432875beaa95cbf7e741f6",
+        ),
+        "obama2": Sample(
+            FACE_RECOGNITION,
+            f"{IMAGES}/obama2.jpg",
+            "a7efcc907375274796f39646510704aa86672d59f6d5469d69af3c85590976a6",
+        ),
+        "obama3": Sample(
+            FACE_RECOGNITION,
+            f"{IMAGES}/obama3.jpg",
+            "76ac6bf97c36dc2da0ad16a537d6a5ac1b10f48d49aac29a0cca9a17cdbc3ca3",
+        ),
+        "biden": Sample(
+            FACE_RECOGNITION,
+            f"{IMAGES}/biden.jpg",
+            "3c17508bb91554c637a2eabddfae790e5bb1caba93130814fc2ac50be9760c4c",
+        ),
+        "astronaut": Sample(
+            SCIKIT_IMAGE,
+            "skimage/data/astronaut.png",
+            "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5",
+        ),
+        "grace_hopper": Sample(
+            MATPLOTLIB,
+            "matplotlib/mpl-data/sample_data/grace_hopper.jpg",
+            "a8ca6d734765703b09728ab47fe59f473d93ae3967fc24c7c0288c3c7adb7130",
+        ),
+    }
+)
 
 
 def fetch_samples(

@@ -2,25 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 
-import structlog
 from confluent_kafka import Consumer as Client
-from confluent_kafka import KafkaError
 from confluent_kafka import Producer as ProducerClient
+
 from overt.runtime.kafka_admin import (
     REACH_TIMEOUT_S,
-    Fatal,
     TopicSpec,
     create_topics,
     require_topics,
     topics_of,
 )
 from overt.runtime.kafka_consumer import KafkaConsumer
+from overt.runtime.kafka_errors import ClientErrors
 from overt.runtime.kafka_producer import KafkaProducer
 from overt.runtime.kafka_table import KafkaTableReader
 
 __all__ = ["KafkaBroker", "TopicSpec", "create_topics"]
-
-log = structlog.get_logger()
 
 Config = Mapping[str, str | int | bool]
 
@@ -32,6 +29,11 @@ CONSUMER: Config = {
     "auto.offset.reset": "earliest",
     "partition.assignment.strategy": "cooperative-sticky",
     "allow.auto.create.topics": False,
+    # A member that died is missed after this long: its cameras are blind until then, and a commit with
+    # Kafka away waits as long, which must be less than the time to drain.
+    "session.timeout.ms": 10_000,
+    # A rebalance is heard of at a heartbeat.
+    "heartbeat.interval.ms": 1_000,
     "fetch.message.max.bytes": MAX_MESSAGE_BYTES,
     # What is read ahead of the loop; with large frames the default (64 MB) is seconds of old video.
     "queued.max.messages.kbytes": 32_000,
@@ -74,10 +76,10 @@ class KafkaBroker:
 
     def consumer(self, group: str, topics: Sequence[str]) -> KafkaConsumer:
         """See Broker. Raises BrokerError for a topic that does not exist or a cluster out of reach."""
-        fatal = Fatal()
-        client = Client({**self._client(CONSUMER, fatal), "group.id": group})
+        errors = ClientErrors()
+        client = Client({**self._client(CONSUMER, errors), "group.id": group})
         require_topics(client, self._bootstrap, topics)
-        return KafkaConsumer(client, group, topics, fatal)
+        return KafkaConsumer(client, group, topics, errors)
 
     def producer(self) -> KafkaProducer:
         """See Broker. Raises BrokerError when the cluster is out of reach.
@@ -85,27 +87,23 @@ class KafkaBroker:
         The metadata request is the warm-up: it connects, and with a connection there is a producer id in
         some milliseconds. Without it the first record waits 0.5 to 1 s for librdkafka's next try.
         """
-        fatal = Fatal()
-        client = ProducerClient(self._client(PRODUCER, fatal))
+        errors = ClientErrors()
+        client = ProducerClient(self._client(PRODUCER, errors))
         topics = topics_of(client, self._bootstrap)
-        return KafkaProducer(client, self._bootstrap, frozenset(topics), fatal)
+        return KafkaProducer(client, self._bootstrap, frozenset(topics), errors)
 
     def table(self, topic: str) -> KafkaTableReader:
         """See Broker: what is there now has been read when this returns, so the first poll returns it.
 
         Raises BrokerError for a topic that does not exist, and when it can't be read to its end in time.
         """
-        fatal = Fatal()
+        errors = ClientErrors()
         # A group id is asked for, but no group is joined: the partitions are assigned by hand.
-        client = Client({**self._client({**CONSUMER, **TABLE}, fatal), "group.id": f"table.{topic}"})
+        client = Client({**self._client({**CONSUMER, **TABLE}, errors), "group.id": f"table.{topic}"})
         found = require_topics(client, self._bootstrap, [topic])
         return KafkaTableReader(
-            client, topic, range(found[topic].partitions), fatal, timeout_s=REACH_TIMEOUT_S
+            client, topic, range(found[topic].partitions), errors, timeout_s=REACH_TIMEOUT_S
         )
 
-    def _client(self, defaults: Config, fatal: Fatal) -> dict[str, object]:
-        def report(error: KafkaError) -> None:
-            log.warning("kafka reports a problem", error=error.name(), reason=error.str())
-            fatal.note(error)
-
-        return {**self._common, **defaults, **self._config, "error_cb": report}
+    def _client(self, defaults: Config, errors: ClientErrors) -> dict[str, object]:
+        return {**self._common, **defaults, **self._config, "error_cb": errors.report}

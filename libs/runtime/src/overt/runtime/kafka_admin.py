@@ -10,6 +10,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+
 from overt.runtime.broker import BrokerError
 
 log = structlog.get_logger()
@@ -115,20 +116,3 @@ def _wait_for_leaders(
             return
         admin.poll(0.05)
     raise BrokerError(f"new topics have no leader after {timeout_s:g} s")
-
-
-class Fatal:
-    """An error after which a client is of no use; it is reported in a callback and raised at the next call."""
-
-    def __init__(self) -> None:
-        self._reason: str | None = None
-
-    def note(self, error: KafkaError) -> None:
-        """Remember `error` if it is fatal."""
-        if error.fatal():
-            self._reason = f"{error.name()}: {error.str()}"
-
-    def check(self) -> None:
-        """Raise BrokerError if there was a fatal error."""
-        if self._reason is not None:
-            raise BrokerError(f"Kafka's client gave up: {self._reason}")

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from confluent_kafka import Consumer as Client
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+
 from overt.runtime.broker import BrokerError, CommitRefused, Record
-from overt.runtime.kafka_admin import Fatal
+from overt.runtime.kafka_errors import ClientErrors
 
 Place = tuple[str, int]
 
@@ -28,10 +29,10 @@ MOVED_ON = frozenset(
 class KafkaConsumer:
     """See Consumer."""
 
-    def __init__(self, client: Client, group: str, topics: Sequence[str], fatal: Fatal) -> None:
+    def __init__(self, client: Client, group: str, topics: Sequence[str], errors: ClientErrors) -> None:
         self._client = client
         self._group = group
-        self._fatal = fatal
+        self._errors = errors
         self._uncommitted: dict[Place, int] = {}
         self._lost: set[Place] = set()
         self._closed = False
@@ -41,7 +42,7 @@ class KafkaConsumer:
         """See Consumer. Raises BrokerError."""
         if self._closed:
             raise BrokerError("the consumer is closed")
-        self._fatal.check()
+        self._errors.check()
         # `consume` waits the whole time unless it can fill the batch, so: wait for the first, drain the rest.
         try:
             first = self._client.poll(timeout_s)

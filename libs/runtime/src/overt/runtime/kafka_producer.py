@@ -4,8 +4,10 @@ import threading
 
 from confluent_kafka import KafkaError, KafkaException, Message
 from confluent_kafka import Producer as Client
+
 from overt.runtime.broker import BrokerError, Undelivered
-from overt.runtime.kafka_admin import Fatal, require_topics
+from overt.runtime.kafka_admin import require_topics
+from overt.runtime.kafka_errors import ClientErrors
 
 # How long one wait for room in the send queue lasts before the queue is tried again.
 ROOM_WAIT_S = 0.05
@@ -19,11 +21,11 @@ class KafkaProducer:
     may take another's failure for its own success. Whoever wants to go on makes a new one.
     """
 
-    def __init__(self, client: Client, bootstrap: str, topics: frozenset[str], fatal: Fatal) -> None:
+    def __init__(self, client: Client, bootstrap: str, topics: frozenset[str], errors: ClientErrors) -> None:
         self._client = client
         self._bootstrap = bootstrap
         self._topics = topics
-        self._fatal = fatal
+        self._errors = errors
         self._lock = threading.Lock()
         self._undelivered = 0
         self._first_problem = ""
@@ -33,7 +35,7 @@ class KafkaProducer:
         if topic not in self._topics:
             self._topics |= require_topics(self._client, self._bootstrap, [topic]).keys()
         while True:
-            self._fatal.check()
+            self._errors.check()
             try:
                 self._client.produce(topic, value, key, on_delivery=self._delivered)
             except BufferError:
@@ -48,7 +50,7 @@ class KafkaProducer:
     def flush(self, timeout_s: float) -> None:
         """See Producer."""
         waiting = self._client.flush(timeout_s)
-        self._fatal.check()
+        self._errors.check()
         with self._lock:
             undelivered, problem = self._undelivered, self._first_problem
         if undelivered:

@@ -5,9 +5,10 @@ from time import monotonic
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Consumer as Client
+
 from overt.runtime.broker import BrokerError, Record
-from overt.runtime.kafka_admin import Fatal
 from overt.runtime.kafka_consumer import record_of
+from overt.runtime.kafka_errors import ClientErrors
 
 BATCH = 500
 WAIT_S = 0.1
@@ -21,11 +22,11 @@ class KafkaTableReader:
     """
 
     def __init__(
-        self, client: Client, topic: str, partitions: Sequence[int], fatal: Fatal, *, timeout_s: float
+        self, client: Client, topic: str, partitions: Sequence[int], errors: ClientErrors, *, timeout_s: float
     ) -> None:
         self._client = client
         self._topic = topic
-        self._fatal = fatal
+        self._errors = errors
         self._behind = set(partitions)
         self._read: list[Record] = []
         try:
@@ -36,7 +37,7 @@ class KafkaTableReader:
 
     def poll(self) -> Sequence[Record]:
         """See TableReader. Raises BrokerError."""
-        self._fatal.check()
+        self._errors.check()
         while self._fetch(0):
             pass
         read, self._read = self._read, []
@@ -53,7 +54,7 @@ class KafkaTableReader:
     def _catch_up(self, deadline_s: float) -> None:
         # The end of a partition is announced, not computed: compaction leaves gaps before it.
         while self._behind:
-            self._fatal.check()
+            self._errors.check()
             if monotonic() > deadline_s:
                 raise BrokerError(f"{self._topic} was not read to its end in time")
             self._fetch(WAIT_S)

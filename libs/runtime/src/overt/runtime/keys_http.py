@@ -10,10 +10,11 @@ from http import HTTPStatus
 import httpx
 import msgspec
 import structlog
+from pydantic import SecretStr
+
 from overt.runtime.clock import Clock
 from overt.runtime.envelope import KEY_BYTES, DataKey
 from overt.runtime.keys import KeyGone, KeyKind
-from pydantic import SecretStr
 
 log = structlog.get_logger()
 

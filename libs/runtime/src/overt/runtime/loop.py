@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 import structlog
+
 from overt.runtime.broker import CommitRefused, Consumer, Producer, Record
 from overt.runtime.keys import KeyGone
 from overt.runtime.loop_metrics import LoopMetrics

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Literal
 
 import structlog
+
 from overt.runtime.health import Health
 
 log = structlog.get_logger()

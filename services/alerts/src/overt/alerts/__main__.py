@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping
 
 import httpx
+
 from overt.alerts.control_http import HttpReferences, HttpStop
 from overt.alerts.service import build
 from overt.alerts.settings import AlertsSettings
@@ -12,8 +13,8 @@ from overt.contracts.standalone import main
 from overt.runtime.process import Runner
 
 
-def _build(context: Context, settings: AlertsSettings) -> Mapping[str, Runner]:
-    """Take the port first, then print a login link for everybody: they live 15 minutes."""
+def runners(context: Context, settings: AlertsSettings) -> Mapping[str, Runner]:
+    """Build, take the port, then print a login link for everybody: they live 15 minutes. Raises CannotBegin."""
     client = httpx.Client()
     service = build(
         context,
@@ -30,4 +31,4 @@ def _build(context: Context, settings: AlertsSettings) -> Mapping[str, Runner]:
 
 
 if __name__ == "__main__":
-    sys.exit(main("alerts", AlertsSettings, _build))
+    sys.exit(main("alerts", AlertsSettings, runners))

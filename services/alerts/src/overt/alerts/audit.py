@@ -4,9 +4,10 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from overt.alerts.tables import AuditRow
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+
+from overt.alerts.tables import AuditRow
 
 GENESIS = "0" * 64
 

@@ -4,10 +4,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from prometheus_client import CollectorRegistry
+
 from overt.contracts.context import Orders
 from overt.contracts.orders import Order
 from overt.runtime.clock import Clock
-from prometheus_client import CollectorRegistry
 
 FACES_METRIC = "overt_detect_tracks"
 

@@ -4,6 +4,8 @@ import threading
 from dataclasses import dataclass
 
 import structlog
+from sqlalchemy import exists, select
+
 from overt.alerts.live import Pulse
 from overt.alerts.pictures import Vault, card_blobs
 from overt.alerts.references import CardUnavailable, References
@@ -11,7 +13,6 @@ from overt.alerts.store import Store
 from overt.alerts.tables import AlertRow, PictureRow
 from overt.runtime.clock import Clock
 from overt.runtime.keys import KeyGone
-from sqlalchemy import exists, select
 
 log = structlog.get_logger()
 

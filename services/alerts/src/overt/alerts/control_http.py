@@ -7,9 +7,10 @@ from collections.abc import Callable
 import httpx
 import msgspec
 import structlog
+from pydantic import SecretStr
+
 from overt.alerts.desk import StopFailed
 from overt.alerts.references import CardUnavailable, EntryCard
-from pydantic import SecretStr
 
 log = structlog.get_logger()
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import structlog
 from fastapi import APIRouter, Form, HTTPException
 from fastapi.responses import RedirectResponse, Response
+
 from overt.alerts import audit
 from overt.alerts.desk import STOP_ROLES, Desk, PostedBy, StopFailed, TheDesk
 from overt.alerts.sessions import SignedIn

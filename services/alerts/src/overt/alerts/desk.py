@@ -7,6 +7,7 @@ from typing import Annotated, cast
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Form, HTTPException, Request
+
 from overt.alerts.board import Board
 from overt.alerts.judging import Person
 from overt.alerts.pictures import PictureLinks, Vault

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
+
 from overt.alerts import audit
 from overt.alerts.desk import COOKIE, Desk, PostedBy, TheDesk
 from overt.alerts.judging import Person

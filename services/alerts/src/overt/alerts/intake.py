@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 import structlog
+
 from overt.alerts.core import Change, Raised, Strengthened
 from overt.alerts.live import Pulse
 from overt.alerts.metrics import AlertMetrics

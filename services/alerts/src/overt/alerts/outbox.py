@@ -4,6 +4,7 @@ import threading
 from typing import cast
 
 import msgspec
+
 from overt.alerts.live import Pulse
 from overt.alerts.store import Store
 from overt.contracts.context import Context

@@ -7,6 +7,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, HTTPException
 from fastapi.responses import Response, StreamingResponse
+from sqlalchemy.orm import Session
+
 from overt.alerts import audit, words
 from overt.alerts.board import Standing
 from overt.alerts.desk import STOP_ROLES, Desk, TheDesk, TheSession
@@ -24,7 +26,6 @@ from overt.alerts.store import AlertRecord, load, load_newest
 from overt.alerts.tables import AlertRow, PictureRow
 from overt.alerts.views import AlertView, Summary, alert_view, summary
 from overt.runtime.keys import KeyGone
-from sqlalchemy.orm import Session
 
 router = APIRouter()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
+
 from overt.alerts.references import EntryCard
 from overt.alerts.tables import PictureRow
 from overt.contracts.messages import Shot

@@ -4,6 +4,9 @@ from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
 from overt.alerts import audit
 from overt.alerts.core import Change, Folded, Match, Raised, Strengthened, fold
 from overt.alerts.pictures import Vault, shot_blobs
@@ -11,8 +14,6 @@ from overt.alerts.tables import AlertRow, OtherCandidateRow, OutboxRow, SeenRow
 from overt.contracts.events import AlertRaised, AlertStrengthened, AnyAlertEvent
 from overt.contracts.messages import MatchMade
 from overt.runtime.clock import Clock
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 
 class Recorder:

@@ -5,9 +5,10 @@ from http import HTTPStatus
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
 from overt.alerts import words
 from overt.alerts.judging import ENGAGEMENTS, OUTCOMES, REASONS, VERDICTS
-from starlette.responses import HTMLResponse
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"

@@ -4,9 +4,10 @@ import socket
 import threading
 
 import uvicorn
+from starlette.types import ASGIApp
+
 from overt.alerts.live import Pulse
 from overt.runtime.process import CannotBegin
-from starlette.types import ASGIApp
 
 SHUTDOWN_S = 3
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from fastapi import FastAPI
+
 from overt.alerts.board import Board, faces_seen_in
 from overt.alerts.cards import CardFetcher
 from overt.alerts.desk import Desk, StopDeployment

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo
 
-from overt.runtime.settings import ServiceSettings
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from overt.runtime.settings import ServiceSettings
 
 NO_CALIBRATION = "no measured false-positive identification rate is on record for this threshold"
 LOOPBACK = frozenset(("127.0.0.1", "localhost", "::1"))

@@ -4,10 +4,11 @@ import json
 from collections.abc import AsyncIterator, Callable
 
 import msgspec
+from starlette.concurrency import run_in_threadpool
+
 from overt.alerts.board import Board, Standing
 from overt.alerts.live import Pulse
 from overt.alerts.store import Store, Stored
-from starlette.concurrency import run_in_threadpool
 
 HEARTBEAT_S = 1.0
 REPLAY_LIMIT = 500

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
 from overt.alerts.judging import PENDING, Judgement
 from overt.alerts.tables import (
     AlertRow,
@@ -19,9 +23,6 @@ from overt.alerts.tables import (
 )
 from overt.contracts.events import AlertState, AlertVerdict, EngagementResult, Outcome
 from overt.runtime.process import CannotBegin
-from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select, update
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
 
 BUSY_TIMEOUT_MS = 10_000
 

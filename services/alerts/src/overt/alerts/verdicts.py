@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from sqlalchemy.orm import Session
+
 from overt.alerts import audit
 from overt.alerts.judging import Conflict, Judgement, Person, judge, require_outcome_allowed
 from overt.alerts.recording import emit, next_event
@@ -16,7 +18,6 @@ from overt.contracts.events import (
     OutcomeRecorded,
 )
 from overt.runtime.clock import Clock
-from sqlalchemy.orm import Session
 
 
 class UnknownAlert(LookupError):

@@ -7,13 +7,14 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
 from overt.alerts import decisions, doors, pages
 from overt.alerts.desk import Desk
 from overt.alerts.guard import Guard
 from overt.alerts.judging import Conflict, Forbidden, Refused
 from overt.alerts.rendering import STATIC, message
 from overt.alerts.verdicts import UnknownAlert
-from starlette.exceptions import HTTPException
 
 
 def create_app(desk: Desk, hosts: Collection[str]) -> FastAPI:

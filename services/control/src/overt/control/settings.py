@@ -1,12 +1,23 @@
 """Settings of control as a process of its own, read from `OVERT_…` variables."""
 
+import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from overt.control.service import ControlOptions
 from overt.runtime.settings import PREFIX, Brokers, Port
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _json_object(value: object) -> object:
+    """Decode here: the library's own decoding fails outside of what becomes one clear line."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError("must be a JSON object of names and tokens") from None
 
 
 class ControlSettings(BaseSettings):
@@ -39,7 +50,7 @@ class ControlSettings(BaseSettings):
     control_host: str = Field(default="127.0.0.1", min_length=1, description="Address of the API.")
     control_port: Port = Field(default=8070, description="Port of the API; 0 takes any free one.")
     control_officer_token: SecretStr = Field(min_length=16, description="The officer's bearer token.")
-    control_service_tokens: dict[str, SecretStr] = Field(
+    control_service_tokens: Annotated[dict[str, SecretStr], NoDecode, BeforeValidator(_json_object)] = Field(
         description="The services' bearer tokens: a JSON object, name to token."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(

@@ -22,7 +22,13 @@ def runner(app: FastAPI, listener: socket.socket) -> Callable[[threading.Event],
     """Return what serves `app` until it is told to stop, and finishes the requests it has in hand."""
     # No access log: paths name entries.
     config = uvicorn.Config(
-        app, access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=5
+        app,
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=5,
     )
     server = uvicorn.Server(config)
 

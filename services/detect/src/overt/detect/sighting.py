@@ -80,4 +80,4 @@ def _shrunk(picture_HWC: NDArray[np.uint8], width_px: int) -> NDArray[np.uint8]:
         return picture_HWC
     size = (width_px, max(1, round(height * width_px / width)))
     picture = Image.fromarray(picture_HWC)
-    return np.asarray(picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
+    return np.asarray(picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.0))

@@ -8,16 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 from overt.contracts.messages import FrameCaptured
 from overt.detect import jpeg
+from overt.detect.portrait import frontal_eye_distance_px
 from overt.detect.settings import DetectOptions
 from overt.detect.sighting import Sighting
 from overt.recognition.align import align_crop
 from overt.recognition.best_shots import BestShots, DueShot
 from overt.recognition.detector import Detections
-from overt.recognition.quality import assess, probe_ok
+from overt.recognition.quality import PROBE, assess, probe_ok
 from overt.recognition.tracker import FaceTracker
 
 MAX_SHOTS = 5  # the contract's, see Shot.number
 BEST_QUALITY = 100
+# Judging a look costs as much as detecting a face in it. A face without a shot is judged often enough that
+# its first one is out within 200 ms of its becoming good; for a better one there is time.
+JUDGE_FIRST_EVERY_NS = 60_000_000
+JUDGE_NEXT_EVERY_NS = 100_000_000
+# A face this far below the least size is not judged at all: quality measures size more exactly.
+HOPELESS_SIZE_PX = 0.8 * PROBE.size_px
 
 
 class FaceFinder(Protocol):
@@ -58,6 +65,7 @@ class CameraView:
         self._tracker = FaceTracker(new_id=new_id)
         self._best: BestShots[Sighting] = BestShots()
         self._sent: dict[str, int] = {}
+        self._judged_at_ns: dict[str, int] = {}
 
     def look(self, frame: FrameCaptured) -> Look:
         """Find and follow the faces of the next frame. Raises jpeg.UnreadablePicture."""
@@ -69,11 +77,14 @@ class CameraView:
         new = {track_id for track_id in track_ids if track_id is not None} - self._sent.keys()
         self._sent.update(dict.fromkeys(new, 0))
         for index, track_id in enumerate(track_ids):
-            if track_id is not None and found.scores_N[index] >= self._options.shot_score:
+            if track_id is None or found.scores_N[index] < self._options.shot_score:
+                continue
+            if self._is_to_be_judged(track_id, whole.landmarks_N52[index], frame.captured_at_ns):
                 self._offer(frame, track_id, index, small_HWC=small_HWC, small=found, whole=whole)
         ready = self._numbered(self._best.close(self._tracker.ended)) + self.due(frame.captured_at_ns)
         for track_id in self._tracker.ended:
             self._sent.pop(track_id, None)
+            self._judged_at_ns.pop(track_id, None)
         return Look(int(np.sum(found.scores_N >= self._options.shot_score)), len(new), ready)
 
     def due(self, at_ns: int) -> tuple[ReadyShot, ...]:
@@ -83,6 +94,17 @@ class CameraView:
     def end(self) -> tuple[ReadyShot, ...]:
         """Return all that still waited; the view is of no use afterwards."""
         return self._numbered(self._best.flush())
+
+    def _is_to_be_judged(self, track_id: str, landmarks_52: NDArray[np.float32], at_ns: int) -> bool:
+        every_ns = JUDGE_NEXT_EVERY_NS if self._sent[track_id] else JUDGE_FIRST_EVERY_NS
+        if at_ns - self._judged_at_ns.get(track_id, at_ns - every_ns) < every_ns:
+            return False
+        if frontal_eye_distance_px(landmarks_52) < HOPELESS_SIZE_PX:
+            return False
+        if not self._best.wants(track_id, BEST_QUALITY):
+            return False
+        self._judged_at_ns[track_id] = at_ns
+        return True
 
     def _offer(  # noqa: PLR0913 - one face in two scales
         self,
@@ -99,8 +121,6 @@ class CameraView:
         Crop and sharpness are those of the small picture, so looks are compared like with like; only the
         least size a probe must have is asked of the full picture.
         """
-        if not self._best.wants(track_id, BEST_QUALITY):
-            return
         quality = assess(
             align_crop(small_HWC, small.landmarks_N52[index]),
             box=small.boxes_N4[index],

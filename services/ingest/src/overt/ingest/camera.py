@@ -7,6 +7,7 @@ import av
 from av.codec.context import Flags
 from av.container import InputContainer
 from av.video.stream import VideoStream
+
 from overt.ingest.errors import SourceError, SourceLost, SourceRefused
 from overt.ingest.folder import open_folder
 from overt.ingest.picture import (
@@ -25,8 +26,9 @@ FILE_FORMATS = (
     "png_pipe,webm,yuv4mpegpipe"
 )
 FILE_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": FILE_FORMATS}
-# One megabyte or one second is enough to know an H.264 or H.265 stream; the default waits up to five.
-RTSP_OPTIONS = {"rtsp_transport": "tcp", "fflags": "nobuffer", "analyzeduration": "1000000"}
+# A second is enough to know an H.264 or H.265 stream; the default is five. Not `nobuffer`: it throws away
+# what came while the stream was analysed, the first key picture with it.
+RTSP_OPTIONS = {"rtsp_transport": "tcp", "analyzeduration": "1000000"}
 # Only as Motion JPEG do most devices give 1080p at 25 pictures a second; those without it get the default.
 DEVICE_OPTIONS = {"input_format": "mjpeg", "video_size": "1920x1080"}
 
@@ -93,9 +95,14 @@ def _connect(
     except av.FFmpegError as error:
         # Only FFmpeg's reason: the text of the exception repeats the address, with its password.
         if source.is_endless:
-            raise SourceLost(f"{source.shown} can't be opened: {error.strerror}") from None
+            raise SourceLost(f"{source.shown} can't be opened: {_reason(error)}") from None
         reason = "its format is none of video" if isinstance(error, av.ArgumentError) else error.strerror
         raise SourceRefused(f"{source.shown} is no video that can be read: {reason}") from None
+
+
+def _reason(error: av.FFmpegError) -> str:
+    # PyAV's own interrupt, at the time limit, comes back as "Immediate exit requested".
+    return "it sent nothing in time" if isinstance(error, av.ExitError) else error.strerror or "unknown"
 
 
 def _video_stream(container: InputContainer, source: Source) -> VideoStream:
@@ -134,7 +141,7 @@ def _decode(
             packet = next(packets, None)
         except av.FFmpegError as error:
             if source.is_endless:
-                raise SourceLost(f"{source.shown} was lost: {error.strerror}") from None
+                raise SourceLost(f"{source.shown} was lost: {_reason(error)}") from None
             # The container is cut short: give out what the decoder still holds.
             on_spoilt("corrupt")
             packet = None

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import av
 import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
 from overt.ingest.errors import SourceRefused
 from overt.ingest.picture import OpenedSource, OpenOptions, Picture, SourceInfo, is_oversize
 from overt.ingest.source import Source
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp"))
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import av
+
 from overt.contracts.messages import MAX_SIDE_PX
 from overt.ingest.source import Source
 

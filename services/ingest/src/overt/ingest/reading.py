@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import av
+
 from overt.ingest.core import NS_PER_S, FastPace, Pace, PlayedPace, Sampler, Timeline, WallPace
 from overt.ingest.errors import SourceLost
 from overt.ingest.metrics import CameraMetrics

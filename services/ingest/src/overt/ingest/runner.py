@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import structlog
+
 from overt.contracts.context import Orders
 from overt.contracts.orders import Order
 from overt.ingest.errors import SourceError

@@ -3,10 +3,11 @@
 import json
 from typing import Annotated, Self
 
-from overt.contracts.messages import Identifier
-from overt.runtime.settings import Port, ServiceSettings
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_settings import NoDecode
+
+from overt.contracts.messages import Identifier
+from overt.runtime.settings import Port, ServiceSettings
 
 IDENTIFIER = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 

@@ -15,7 +15,7 @@ from overt.contracts.orders import Order, OrderBook
 from overt.contracts.topics import MATCHES
 from overt.contracts.wire import Out
 from overt.match.metrics import MatchMetrics
-from overt.recognition.errors import WatchlistMissing, WrongFingerprint
+from overt.recognition.errors import GalleryError, GalleryUnavailable, WatchlistMissing
 from overt.recognition.gallery import Hit
 from overt.recognition.protect import Rotation
 from overt.runtime.envelope import DataKey
@@ -31,7 +31,10 @@ class Watchlists(Protocol):
     """Where the references are: `gallery.py` is the one over Milvus."""
 
     def search(
-        self, order: Order, probes_ND: NDArray[np.float32], rotation: Rotation  # noqa: N803 - shape legend
+        self,
+        order: Order,
+        probes_ND: NDArray[np.float32],
+        rotation: Rotation,  # noqa: N803 - shape legend
     ) -> Sequence[Sequence[Hit]]:
         """Return for each probe the entries at or above the order's threshold, the best first."""
 
@@ -105,7 +108,10 @@ class MatchCore:
             self._drop(len(templates), "no_watchlist")
             self._tell_once("the watchlist of an active order is not in the gallery", order, str(error))
             return
-        except WrongFingerprint as error:
+        except GalleryUnavailable:
+            raise  # the world failed, not the templates: the batch must come back
+        except GalleryError as error:
+            # Never compared, never retried: another pack's list, or templates of another size.
             self._drop(len(templates), "other_fingerprint")
             self._tell_once("the watchlist was enrolled with another model pack", order, str(error))
             return

@@ -33,7 +33,10 @@ class GalleryWatchlists:
         self._retry = retry
 
     def search(
-        self, order: Order, probes_ND: NDArray[np.float32], rotation: Rotation  # noqa: N803 - shape legend
+        self,
+        order: Order,
+        probes_ND: NDArray[np.float32],
+        rotation: Rotation,  # noqa: N803 - shape legend
     ) -> Sequence[Sequence[Hit]]:
         """Search the order's list. Raises GalleryUnavailable after the last attempt; others at once."""
         pause_s = self._retry.first_pause_s

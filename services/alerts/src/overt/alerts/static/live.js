@@ -73,7 +73,7 @@ async function refresh() {
     if (isFilledIn(panel)) showNotice(panel, fresh);
     else replacePanel(panel, fresh);
   }
-  if (isNew) announce(fresh);
+  if (isNew) announce();
 }
 
 function replace(id, fresh) {
@@ -110,8 +110,8 @@ function showNotice(panel, fresh) {
   panel.prepend(notice);
 }
 
-function announce(fresh) {
-  const waiting = fresh.querySelectorAll(".line.mine").length;
+function announce() {
+  const waiting = document.querySelectorAll(".line.mine").length;
   // Emptied first: the same text again would not be read out.
   const place = document.getElementById("announce");
   place.textContent = "";
@@ -138,6 +138,9 @@ document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
   for (const open of document.querySelectorAll("details[open]")) open.open = false;
 });
+
+// A better picture replaced this one between the page and the picture: the page is out of date.
+document.getElementById("panel").addEventListener("error", () => refreshSoon(), true);
 
 prepare(document.getElementById("panel"));
 listen();

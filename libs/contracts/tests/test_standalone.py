@@ -1,0 +1,157 @@
+"""A service as a process of its own: how it begins, and how it says that it can't."""
+
+import base64
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+
+import httpx
+import pytest
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from prometheus_client import CollectorRegistry
+
+from overt.contracts.context import Context
+from overt.contracts.standalone import connect, main
+from overt.runtime import kafka_admin, process
+from overt.runtime.health import Health, HealthServer
+from overt.runtime.keys_http import KeysUnavailable
+from overt.runtime.process import CannotBegin, Runner
+from overt.runtime.settings import ServiceSettings, load
+
+ORDER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32))).public_key()
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = {
+        "OVERT_KAFKA_BOOTSTRAP": "127.0.0.1:1",
+        "OVERT_CONTROL_URL": "http://127.0.0.1:1",
+        "OVERT_SERVICE_TOKEN": "a-token-of-this-service",
+        "OVERT_ORDER_PUBLIC_KEY": base64.b64encode(ORDER_KEY.public_bytes_raw()).decode(),
+        "OVERT_HEALTH_PORT": "0",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def builds(runner: Runner) -> Mapping[str, Runner]:
+    return {"loop": runner}
+
+
+def error_lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "Traceback" not in err
+    return [line for line in err.splitlines() if "error" in line or "wrong" in line]
+
+
+def test_the_context_is_what_the_settings_say() -> None:
+    context = connect(load(ServiceSettings), "detect")
+    assert context.order_key.public_bytes_raw() == ORDER_KEY.public_bytes_raw()
+    context.loops.for_service("detect").count("faces.v1", "produced")
+    labels = {"service": "detect", "topic": "faces.v1", "outcome": "produced"}
+    assert context.registry.get_sample_value("overt_loop_records_total", labels) == 1
+
+
+def test_a_service_runs_until_its_runners_end(capsys: pytest.CaptureFixture[str]) -> None:
+    ran: list[str] = []
+
+    def build(context: Context, settings: ServiceSettings) -> Mapping[str, Runner]:
+        return builds(lambda _: ran.append(settings.kafka_bootstrap))
+
+    assert main("detect", ServiceSettings, build) == process.OK
+    assert ran == ["127.0.0.1:1"]
+    assert error_lines(capsys) == []
+
+
+def test_it_is_ready_once_it_is_built_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_port = HealthServer(Health(), CollectorRegistry(), "127.0.0.1", 0)
+    port = with_port.port
+    with_port.stop()
+    monkeypatch.setenv("OVERT_HEALTH_PORT", str(port))
+    answers: list[int] = []
+
+    def ask() -> None:
+        answers.append(httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).status_code)
+
+    def build(context: Context, settings: ServiceSettings) -> Mapping[str, Runner]:
+        ask()
+        return builds(lambda _: ask())
+
+    assert main("detect", ServiceSettings, build) == process.OK
+    assert answers == [503, 200]
+
+
+def test_wrong_settings_are_one_line_and_nothing_is_built(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("OVERT_CONTROL_URL")
+
+    def build(context: Context, settings: ServiceSettings) -> Mapping[str, Runner]:
+        raise AssertionError("must not be built")
+
+    assert main("detect", ServiceSettings, build) == process.MISUSED
+    assert capsys.readouterr().err == "overt detect: settings are wrong: OVERT_CONTROL_URL: is not set\n"
+
+
+def test_a_busy_port_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    busy = HealthServer(Health(), CollectorRegistry(), "127.0.0.1", 0)
+    monkeypatch.setenv("OVERT_HEALTH_PORT", str(busy.port))
+    assert main("detect", ServiceSettings, lambda *_: builds(lambda _: None)) == process.MISUSED
+    busy.stop()
+    (line,) = error_lines(capsys)
+    assert f"cannot listen on 127.0.0.1:{busy.port}" in line
+
+
+def test_kafka_out_of_reach_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(kafka_admin.topics_of, "__defaults__", (0.1,))
+
+    def build(context: Context, settings: ServiceSettings) -> Mapping[str, Runner]:
+        context.orders("detect")
+        raise AssertionError("must not get here")
+
+    assert main("detect", ServiceSettings, build) == process.MISUSED
+    (line,) = error_lines(capsys)
+    assert "cannot reach Kafka at 127.0.0.1:1" in line
+
+
+@pytest.mark.parametrize("error", [CannotBegin("no model pack"), KeysUnavailable("cannot reach control")])
+def test_what_a_build_needs_and_lacks_is_one_line(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def build(context: Context, settings: ServiceSettings) -> Mapping[str, Runner]:
+        raise error
+
+    assert main("detect", ServiceSettings, build) == process.MISUSED
+    (line,) = error_lines(capsys)
+    assert str(error) in line
+
+
+def test_a_failing_runner_is_one_line_and_another_code(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(_: threading.Event) -> None:
+        raise CannotBegin("too late for that")
+
+    assert main("detect", ServiceSettings, lambda *_: builds(fail)) == process.FAILED
+    (line,) = error_lines(capsys)
+    assert "too late for that" in line
+
+
+def test_an_interruption_while_building_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    def build(context: Context, settings: ServiceSettings) -> Mapping[str, Runner]:
+        raise KeyboardInterrupt
+
+    assert main("detect", ServiceSettings, build) == process.INTERRUPTED
+    assert error_lines(capsys) == []

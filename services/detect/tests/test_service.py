@@ -1,0 +1,104 @@
+"""The service as it is built: over the in-process broker, with the real model on real photographs."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from overt.contracts.messages import CaptureEnded, FaceFound, FrameCaptured
+from overt.contracts.orders import Order
+from overt.contracts.topics import FACES, FRAMES
+from overt.contracts.wire import Out, TopicWire
+from overt.detect import jpeg
+from overt.detect.service import build
+from overt.detect.settings import DetectOptions
+from overt.recognition.align import align_crop
+from overt.recognition.models import fetch_models
+from overt.recognition.pack import Pack, load_pack
+from overt.recognition.picture import load_picture
+from overt.recognition.samples import fetch_samples
+from PIL import Image
+
+from .conftest import FRAME_NS, World
+
+pytestmark = pytest.mark.models
+
+CACHE = Path(os.environ.get("OVERT_CACHE_DIR", Path(__file__).parents[3] / ".cache"))
+PATIENCE_S = 30.0
+FRAMES_SHOWN = 8
+
+
+@pytest.fixture(scope="session")
+def pack() -> Pack:
+    models_dir = Path(os.environ.get("OVERT_MODELS_DIR", CACHE / "models"))
+    fetch_models(models_dir, source=None, progress=lambda *_: None)
+    return load_pack("cpu", models_dir)
+
+
+@pytest.fixture(scope="session")
+def scene() -> bytes:
+    """Two people side by side in one 1280 x 720 picture."""
+    samples = fetch_samples(CACHE / "samples", lambda *_: None)
+    canvas = Image.new("RGB", (1280, 720), (120, 130, 140))
+    for left, name in ((60, "obama"), (680, "biden")):
+        person = Image.fromarray(load_picture(samples[name]))
+        person.thumbnail((540, 700))
+        canvas.paste(person, (left, 10))
+    return jpeg.encode(np.asarray(canvas), 90)
+
+
+def faces_of(world: World, messages: list[FrameCaptured | CaptureEnded], pack: Pack) -> list[FaceFound]:
+    """Put frames on their topic, run the service until they are done, and return what it handed on."""
+    wire: TopicWire[FaceFound] = TopicWire(FACES, world.keys)
+    consumer = world.broker.consumer("test", [FACES.name])
+    runner = build(world.context, DetectOptions(), pack)
+    for message in messages:
+        sealed = wire.seal(Out(FRAMES, message.camera_id, message))
+        world.broker.producer().produce(sealed.topic, sealed.key, sealed.value)
+    stop = threading.Event()
+    thread = threading.Thread(target=runner, args=(stop,))
+    thread.start()
+    found: list[FaceFound] = []
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not world.broker.is_drained() and time.monotonic() < deadline_s:
+        found += [wire.open(record) for record in consumer.poll(10, 0.05)]
+        consumer.commit()
+    stop.set()
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+    return found
+
+
+def test_two_people_are_each_handed_on_once_with_the_other_beyond_recognition(
+    make_order: Callable[..., Order], pack: Pack, scene: bytes
+) -> None:
+    world = World(info=pack.info)
+    world.publish(make_order(fingerprint=pack.info.fingerprint))
+    start_ns = world.clock.now_ns()
+    frames = [
+        world.frame(jpeg=scene, captured_at_ns=start_ns + n * FRAME_NS, live=False)
+        for n in range(FRAMES_SHOWN)
+    ]
+    end = CaptureEnded("d1", "cam-1", start_ns + FRAMES_SHOWN * FRAME_NS)
+    found = sorted(faces_of(world, [*frames, end], pack), key=lambda one: one.shot.box.left)
+    assert len(found) == 2
+    assert (
+        world.registry.get_sample_value("overt_detect_faces_total", {"camera": "cam-1"}) == 2 * FRAMES_SHOWN
+    )
+    left, right = (template(pack, jpeg.decode(scene), one) for one in found)
+    for own, other, one in ((left, right, found[0]), (right, left, found[1])):
+        context = jpeg.decode(one.shot.context_jpeg)
+        seen = [
+            pack.embedder.embed(align_crop(context, marks)[None])[0]
+            for marks in pack.detector.detect(context).landmarks_N52
+        ]
+        assert max(float(face @ own) for face in seen) > 0.7
+        assert all(float(face @ other) < 0.25 for face in seen)
+
+
+def template(pack: Pack, picture: np.ndarray, found: FaceFound) -> np.ndarray:
+    landmarks_52 = np.reshape(np.array(found.shot.landmarks_px, np.float32), (5, 2))
+    return pack.embedder.embed(align_crop(picture, landmarks_52)[None])[0]

@@ -1,0 +1,61 @@
+"""The service as it is built: over the in-process broker and the embedded gallery."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from overt.contracts.messages import MatchMade, TemplateMade
+from overt.contracts.orders import Order
+from overt.contracts.topics import MATCHES, TEMPLATES
+from overt.contracts.wire import Out, TopicWire
+from overt.match.service import build
+from overt.match.settings import MatchOptions
+from overt.recognition.gallery import Gallery
+from overt.recognition.protect import Rotation
+
+from .conftest import OWN, World, direction, lasting
+
+PATIENCE_S = 30.0
+
+
+def test_a_probe_of_an_enrolled_person_becomes_a_match_and_a_passer_by_leaves_no_record(
+    world: World, make_order: Callable[..., Order], make_template: Callable[..., TemplateMade], tmp_path: Path
+) -> None:
+    world.publish(make_order())
+    gallery = Gallery(str(tmp_path / "gallery"))
+    rotation = Rotation.from_key(lasting("watchlist.w1").secret, 4)
+    gallery.create("w1", OWN, 4)
+    gallery.add(
+        "w1",
+        OWN,
+        entry_ids=["e1", "e2"],
+        templates_ND=np.stack([direction(1.0), direction(0.0)]),
+        rotation=rotation,
+    )
+    runner = build(world.context, MatchOptions(), gallery)
+    sealer: TopicWire[MatchMade] = TopicWire(MATCHES, world.keys)
+    consumer = world.broker.consumer("test", [MATCHES.name])
+    probes = [make_template(-0.95, track_id="passer-by"), make_template(0.9, track_id="enrolled")]
+    for probe in probes:
+        sealed = sealer.seal(Out(TEMPLATES, "cam-1", probe))
+        world.broker.producer().produce(sealed.topic, sealed.key, sealed.value)
+    stop = threading.Event()
+    thread = threading.Thread(target=runner, args=(stop,))
+    thread.start()
+    found: list[MatchMade] = []
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not world.broker.is_drained() and time.monotonic() < deadline_s:
+        found += [sealer.open(record) for record in consumer.poll(10, 0.05)]
+        consumer.commit()
+    stop.set()
+    thread.join(PATIENCE_S)
+    gallery.close()
+    assert not thread.is_alive()
+    (match,) = found
+    assert match.shot.track_id == "enrolled"
+    assert match.candidates[0].entry_id == "e1"
+    assert abs(match.candidates[0].similarity - 0.9) < 1e-5
+    assert (world.count("searches"), world.count("matches")) == (2, 1)
+    assert world.broker.held_records(TEMPLATES.name) == []
