@@ -1,11 +1,18 @@
-"""One real Apache Kafka and one Milvus server for all integration tests of a run."""
+"""One real Apache Kafka, one Milvus and one Overt of six processes for all integration tests of a run."""
 
+import os
+import sys
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
+from overt.cli.demo import DemoFiles, prepare
+from overt.cli.models import models_dir
+
+from .deployed import CAMERA, LOOPED, WATCHLIST, Deployed, Report
 from .servers.kafka import KafkaServer
 from .servers.milvus import MilvusServer
 from .servers.process import ServerError
@@ -49,3 +56,63 @@ def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
     server = _started(lambda: MilvusServer.start(tmp_path_factory.mktemp("milvus")))
     with server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def cache() -> Path:
+    return Path(os.environ.get("OVERT_CACHE_DIR") or Path(__file__).parents[2] / ".cache")
+
+
+@pytest.fixture(scope="session")
+def demo(cache: Path) -> DemoFiles:
+    return prepare(cache)
+
+
+@pytest.fixture(scope="session")
+def report(request: pytest.FixtureRequest) -> Report:
+    """Return what prints a measured time; no test depends on one."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    assert capture is not None
+
+    def tell(text: str) -> None:
+        with capture.global_and_fixture_disabled():
+            sys.stderr.write(f"\n  measured: {text}\n")
+
+    return tell
+
+
+@pytest.fixture(scope="session")
+def whole_system(
+    kafka: KafkaServer, milvus: MilvusServer, demo: DemoFiles, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployed]:
+    """Everything runs, the photograph is enrolled, no order is issued yet."""
+    names = {CAMERA: False} | dict.fromkeys(LOOPED, True)
+    cameras = [{"camera_id": name, "source": str(demo.clip), "loop": loop} for name, loop in names.items()]
+    folder = tmp_path_factory.mktemp("deployed")
+    with Deployed(folder, kafka, milvus, models_dir(demo.clip.parents[1]), cameras) as system:
+        try:
+            system.start()
+            enrol(system, demo)
+        except BaseException as error:
+            error.add_note(system.tails())
+            raise
+        yield system
+
+
+def enrol(system: Deployed, demo: DemoFiles) -> None:
+    (photograph,) = demo.watchlist.iterdir()
+    picture = b64encode(photograph.read_bytes()).decode()
+    body = {"label": photograph.stem, "category": "blue_list", "picture": picture}
+    assert (
+        system.officer("POST", f"/watchlists/{WATCHLIST}/pictures", body).json()["entry_id"] == "blue-list-1"
+    )
+
+
+@pytest.fixture
+def system(whole_system: Deployed, request: pytest.FixtureRequest) -> Iterator[Deployed]:
+    """The running system; started again after a test that ended it, and its logs shown after one that failed."""
+    whole_system.ensure_running()
+    failed_before = request.session.testsfailed
+    yield whole_system
+    if request.session.testsfailed > failed_before:
+        sys.stderr.write(whole_system.tails())

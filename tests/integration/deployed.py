@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from overt.contracts.topic_specs import topic_specs
 from overt.control.policy import SERVICES
+from overt.recognition.calibration import CPU_CALIBRATION
 from overt.runtime.clock import SystemClock
 from overt.runtime.kafka import create_topics
 from overt.runtime.keys_http import RemoteKeys
@@ -32,6 +33,14 @@ PATIENCE_S = 60.0
 GRACE_S = 30.0
 TAIL_LINES = 25
 WATCHLIST = "list-1"
+THRESHOLD = CPU_CALIBRATION.default_threshold
+# The camera that plays the demo's clip once.
+CAMERA = "camera-1"
+# Recordings that go round: each test that needs live video has a camera of its own, for an order each.
+LOOPED = ("loop-dead-letter", "loop-stop", "loop-signal")
+
+Report = Callable[[str], None]
+"""Prints a measured time; no test depends on one."""
 
 
 class Service:
@@ -205,7 +214,7 @@ class Deployed:
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer
 
-    def issue_order(self, camera_id: str, threshold: float) -> str:
+    def issue_order(self, camera_id: str) -> str:
         """Order the use of one camera for an hour from now; return the deployment id."""
         now_s, deployment_id = time.time(), f"deployment-{uuid4().hex[:8]}"
         self.officer(
@@ -219,7 +228,7 @@ class Deployed:
                 "ends_at_s": now_s + 3600,
                 "camera_ids": [camera_id],
                 "watchlist_id": WATCHLIST,
-                "threshold": threshold,
+                "threshold": THRESHOLD,
             },
         )
         return deployment_id
@@ -229,11 +238,11 @@ class Deployed:
         self.officer("POST", f"/deployments/{deployment_id}/stop")
 
     @contextmanager
-    def capturing(self, camera_id: str, threshold: float) -> Iterator[str]:
+    def capturing(self, camera_id: str) -> Iterator[str]:
         """Use a camera while the block lasts; yields the deployment id once its frames are looked at."""
         detect = self.services["detect"]
         before = detect.metric("overt_loop_records_total", topic="frames.v1", outcome="read")
-        deployment_id = self.issue_order(camera_id, threshold)
+        deployment_id = self.issue_order(camera_id)
         try:
             self.until(
                 lambda: detect.metric("overt_loop_records_total", topic="frames.v1", outcome="read") > before,
@@ -259,9 +268,11 @@ class Deployed:
     def _lives(self, name: str) -> bool:
         return self.services[name].process.alive
 
-    def all_live(self) -> bool:
-        """Whether all six are there."""
-        return all(name in self.services and self._lives(name) for name in (*SERVICES, "control"))
+    def ensure_running(self) -> None:
+        """Start everything again, on what it left, when a process was ended."""
+        if not all(name in self.services and self._lives(name) for name in (*SERVICES, "control")):
+            self.close()
+            self.start()
 
     def tails(self) -> str:
         """The end of every log."""

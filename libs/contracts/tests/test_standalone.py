@@ -14,8 +14,10 @@ from prometheus_client import CollectorRegistry
 from overt.contracts.context import Context
 from overt.contracts.standalone import connect, main
 from overt.runtime import kafka_admin, process
+from overt.runtime.envelope import DataKey
 from overt.runtime.health import Health, HealthServer
-from overt.runtime.keys_http import KeysUnavailable
+from overt.runtime.keys import KeyGone
+from overt.runtime.keys_http import KeysUnavailable, RemoteKeys
 from overt.runtime.process import CannotBegin, Runner
 from overt.runtime.settings import ServiceSettings, load
 
@@ -33,6 +35,19 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(autouse=True)
+def control(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Control, that knows the service and has no key; returns what it was asked for."""
+    asked: list[str] = []
+
+    def by_id(_: RemoteKeys, key_id: str) -> DataKey:
+        asked.append(key_id)
+        raise KeyGone("no such key")
+
+    monkeypatch.setattr(RemoteKeys, "by_id", by_id)
+    return asked
 
 
 @pytest.fixture(autouse=True)
@@ -126,6 +141,25 @@ def test_kafka_out_of_reach_is_one_line(
     assert main("detect", ServiceSettings, build) == process.MISUSED
     (line,) = error_lines(capsys)
     assert "cannot reach Kafka at 127.0.0.1:1" in line
+
+
+def test_control_is_asked_before_anything_is_built(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], control: list[str]
+) -> None:
+    def build(context: Context, settings: ServiceSettings) -> Mapping[str, Runner]:
+        assert control
+        raise CannotBegin("asked")
+
+    assert main("detect", ServiceSettings, build) == process.MISUSED
+    assert "asked" in error_lines(capsys)[0]
+
+    def refuse(*_: object) -> DataKey:
+        raise KeysUnavailable("control answered 401")
+
+    monkeypatch.setattr(RemoteKeys, "by_id", refuse)
+    assert main("detect", ServiceSettings, build) == process.MISUSED
+    (line,) = error_lines(capsys)
+    assert "control answered 401" in line
 
 
 @pytest.mark.parametrize("error", [CannotBegin("no model pack"), KeysUnavailable("cannot reach control")])

@@ -16,13 +16,14 @@ from overt.recognition.samples import fetch_samples
 ROOT = Path(__file__).resolve().parents[3]
 
 
+@pytest.fixture(scope="session")
 def cache_dir() -> Path:
     return Path(os.environ.get("OVERT_CACHE_DIR") or ROOT / ".cache")
 
 
 @pytest.fixture(scope="session")
-def models_dir() -> Path:
-    folder = Path(os.environ.get("OVERT_MODELS_DIR") or cache_dir() / "models")
+def models_dir(cache_dir: Path) -> Path:
+    folder = Path(os.environ.get("OVERT_MODELS_DIR") or cache_dir / "models")
     fetch_models(folder, source=None, progress=lambda what, done, total: None)
     return folder
 
@@ -33,6 +34,6 @@ def pack(models_dir: Path) -> Pack:
 
 
 @pytest.fixture(scope="session")
-def photographs() -> Mapping[str, NDArray[np.uint8]]:
-    paths = fetch_samples(cache_dir() / "samples", lambda what, done, total: None)
+def photographs(cache_dir: Path) -> Mapping[str, NDArray[np.uint8]]:
+    paths = fetch_samples(cache_dir / "samples", lambda what, done, total: None)
     return {name: load_picture(path) for name, path in paths.items()}

@@ -80,7 +80,7 @@ def test_a_crop_shows_each_place_where_the_slow_sampling_shows_it(factor: float)
     expected = np.linalg.solve(matrix_23[:, :2], places).T.reshape(112, 112, 2)
     inside = np.all((expected > 2) & (expected < 247), axis=2)
     assert inside.mean() > 0.5
-    assert np.abs(crop_HWC[..., :2] - expected)[inside].max() <= 1.0
+    assert np.abs(crop_HWC[..., :2] - expected)[inside].max() < 1.01  # Pillow rounds down
 
 
 def test_a_far_larger_face_is_averaged_not_sampled() -> None:

@@ -174,7 +174,7 @@ def test_a_picture_decoded_at_half_size_gives_the_same_faces_in_full_size_pixels
     halved = pack.detector.detect_scaled(half_HWC, 2.0)
 
     assert len(whole) == len(halved) == 1
-    assert np.abs(whole.landmarks_N52 - halved.landmarks_N52).max() < 8  # of a face 300 px wide
+    assert np.abs(whole.landmarks_N52 - halved.landmarks_N52).max() < 12  # of a face 280 px wide
     assert np.abs((whole.landmarks_N52 - halved.landmarks_N52).mean()) < 3
 
 

@@ -1,5 +1,7 @@
 """A control with an in-process broker, a clock that is told, a gallery in memory and pictures made of words."""
 
+# ruff: noqa: N803, N806 - names end in the shape of what they hold
+
 import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator
@@ -10,6 +12,8 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry
+
 from overt.contracts.codec import decode
 from overt.contracts.orders import Order, SignedOrder, verify
 from overt.contracts.topics import DEPLOYMENTS
@@ -27,7 +31,6 @@ from overt.runtime.broker import Broker
 from overt.runtime.clock import ManualClock
 from overt.runtime.health import Health
 from overt.runtime.memory import MemoryBroker
-from prometheus_client import CollectorRegistry
 
 NOW_S = 1_700_000_000.0
 DIMENSION = 8

@@ -9,6 +9,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from pydantic import SecretStr
+
 from overt.control.access import Tokens, TokensWrong
 from overt.control.api import MAX_BODY_BYTES, make_app, routers
 from overt.control.control import Control
@@ -16,7 +18,6 @@ from overt.control.policy import ROUTE_ACCESS, SERVICES, OrderDraft
 from overt.runtime.clock import ManualClock
 from overt.runtime.keys import KeyGone
 from overt.runtime.keys_http import KeysUnavailable, RemoteKeys
-from pydantic import SecretStr
 
 OFFICER_TOKEN = "officer-token-0123456789"
 SERVICE_TOKENS: Mapping[str, str] = {name: f"{name}-token-0123456789" for name in SERVICES}

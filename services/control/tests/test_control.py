@@ -5,6 +5,10 @@ import threading
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
 from overt.contracts.orders import MAX_ORDER_S
 from overt.contracts.topics import DEPLOYMENTS
 from overt.contracts.wire import memory_topics
@@ -14,9 +18,6 @@ from overt.control.tables import KeyRow, PictureRow
 from overt.runtime.broker import Undelivered
 from overt.runtime.keys import KeyGone
 from overt.runtime.memory import MemoryBroker
-from pydantic import SecretStr
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from overt.control.errors import AllRefused, ListErased, ListFull, ListInUse, NoPictures, WrongPack
 from overt.control.policy import OrderDraft
 

@@ -1,15 +1,20 @@
 """Real pictures through the real pack: enrolled as the live path would see them, or refused with the right reason."""
 
+# ruff: noqa: N806 - names end in the shape of what they hold
+
 import io
 import os
 import struct
 import zlib
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+from prometheus_client import CollectorRegistry
+
 from overt.contracts.wire import memory_topics
 from overt.control.examiner import EnrolmentLimits, Examined, Examiner, Refused
 from overt.control.service import ControlOptions, World, build
@@ -21,8 +26,6 @@ from overt.recognition.samples import fetch_samples
 from overt.runtime.clock import ManualClock
 from overt.runtime.health import Health
 from overt.runtime.memory import MemoryBroker
-from PIL import Image, ImageFilter
-from prometheus_client import CollectorRegistry
 
 pytestmark = pytest.mark.models
 
@@ -148,7 +151,7 @@ def test_a_small_face_in_the_background_is_blurred_and_not_enrolled(
 ) -> None:
     picture, small = opened(samples["obama"]), opened(samples["biden"])
     faces = pack.detector.detect(np.asarray(picture))
-    left, top, right, bottom = (float(v) for v in faces.boxes_N4[0])
+    _, top, right, bottom = (float(v) for v in faces.boxes_N4[0])
     size = round((bottom - top) * 0.45)
     small.thumbnail((size, size))
     picture.paste(small, (round(right), round(top)))
@@ -247,4 +250,4 @@ def best_match(control: Any, gallery: Gallery, pack: Pack, probe: Path) -> str |
         rotation=Rotation.from_key(key.secret, pack.info.dimension),
         threshold=SAME_PERSON,
     )
-    return cast("str", hits[0][0].entry_id) if hits[0] else None
+    return hits[0][0].entry_id if hits[0] else None

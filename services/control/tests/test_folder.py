@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from overt.control.errors import NoPictures
 from overt.control.folder import entry_id_for, label_for, read_folder
 

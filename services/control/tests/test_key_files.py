@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from overt.control.errors import KeyFileUnsafe
 from overt.control.key_files import decode_secret, find_or_make
 

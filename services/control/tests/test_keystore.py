@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
 from overt.control.database import open_database, sqlite_url
 from overt.control.errors import WrongKek
 from overt.control.keystore import KeyStore
 from overt.control.tables import KeyRow
-from sqlalchemy import Engine
-from sqlalchemy.orm import Session
 
 KEK, OTHER_KEK = b"k" * 32, b"o" * 32
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+
 from overt.control import __main__ as process
 
 TOLD = {

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 import pytest
+
 from overt.contracts.orders import Purpose
 from overt.control.policy import (
     CATEGORIES,

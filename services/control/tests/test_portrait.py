@@ -1,13 +1,16 @@
 """Portraits: eyes level, always framed alike, never enlarged, nothing but pixels inside."""
 
+# ruff: noqa: N803, N806 - names end in the shape of what they hold
+
 import io
 import math
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from overt.control.portrait import MAX_SIDE_PX, portrait_jpeg
 from PIL import Image, ImageDraw
+
+from overt.control.portrait import MAX_SIDE_PX, portrait_jpeg
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 

@@ -1,5 +1,7 @@
 """A detect service's surroundings in one process, drawn faces, and a detector that is told where they are."""
 
+# ruff: noqa: N803 - names end in the shape of what they hold
+
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -9,6 +11,8 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry
+
 from overt.contracts.codec import encode
 from overt.contracts.context import Context
 from overt.contracts.messages import CaptureEnded, FaceFound, FrameCaptured
@@ -27,7 +31,6 @@ from overt.runtime.clock import ManualClock
 from overt.runtime.keys import KeyRing
 from overt.runtime.loop_metrics import LoopCollectors
 from overt.runtime.memory import MemoryBroker
-from prometheus_client import CollectorRegistry
 
 NOW_S = 1_700_000_000.0
 FRAME_NS = 40_000_000
@@ -61,7 +64,7 @@ class ToldFinder:
         self.faces: tuple[DrawnFace, ...] = ()
         self.sizes_wh: list[tuple[int, int]] = []
 
-    def detect(self, image_HWC: NDArray[np.uint8], *, longest_side_px: int) -> Detections:  # noqa: N803
+    def detect(self, image_HWC: NDArray[np.uint8], *, longest_side_px: int) -> Detections:
         height, width = image_HWC.shape[:2]
         self.sizes_wh.append((width, height))
         whole = Detections(
@@ -98,9 +101,10 @@ class World:
             self.keys,
             self.order_key.public_key(),
             self.clock,
-            self.registry,
-            LoopCollectors(self.registry),
+            registry := CollectorRegistry(),
+            LoopCollectors(registry),
         )
+        # The core here counts in `registry`, a service that is built counts in the context's.
         self.orders = self.context.orders("detect")
         self.picture_jpeg = jpeg.encode(texture(), 92)
         self._ids = count(1)

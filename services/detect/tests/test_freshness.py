@@ -1,6 +1,7 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+
 from overt.contracts.messages import FrameCaptured
 from overt.detect.freshness import is_stale, skips
 from overt.detect.jpeg import encode

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from structlog.testing import capture_logs
+
 from overt.contracts.messages import CaptureEnded
 from overt.contracts.orders import Order
-from structlog.testing import capture_logs
 
 from .conftest import NOW_S, DrawnFace, World
 

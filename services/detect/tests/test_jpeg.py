@@ -1,5 +1,8 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+
 from overt.detect import jpeg
 
 
@@ -34,7 +37,9 @@ def test_a_scaled_picture_shows_the_same_as_the_whole_one(picture: np.ndarray) -
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:200], lambda data: b"no picture", lambda data: b""])
-def test_bytes_that_are_no_whole_picture_are_refused_with_a_reason(picture: np.ndarray, damage) -> None:
+def test_bytes_that_are_no_whole_picture_are_refused_with_a_reason(
+    picture: np.ndarray, damage: Callable[[bytes], bytes]
+) -> None:
     with pytest.raises(jpeg.UnreadablePicture, match=r"is no JPEG|is damaged"):
         jpeg.decode(damage(jpeg.encode(picture, 85)))
 

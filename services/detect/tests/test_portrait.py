@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from overt.detect.portrait import Region, portrait_region
 
 # Right eye, left eye, nose, right and left mouth corner of a face seen from the front.

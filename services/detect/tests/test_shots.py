@@ -5,11 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from structlog.testing import capture_logs
+
 from overt.contracts.messages import CaptureEnded, FaceFound
 from overt.contracts.orders import Order
 from overt.detect import jpeg
 from overt.recognition.align import align_crop
-from structlog.testing import capture_logs
 
 from .conftest import FRAME_NS, SIZE_WH, DrawnFace, World
 

@@ -1,5 +1,7 @@
 """An embed service's surroundings in one process, made-up crops, and an embedder without a model."""
 
+# ruff: noqa: N803, N806 - names end in the shape of what they hold
+
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,6 +11,8 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry
+
 from overt.contracts.codec import encode
 from overt.contracts.context import Context
 from overt.contracts.messages import Box, FaceFound, Shot, TemplateMade
@@ -22,7 +26,6 @@ from overt.runtime.clock import ManualClock
 from overt.runtime.keys import KeyRing
 from overt.runtime.loop_metrics import LoopCollectors
 from overt.runtime.memory import MemoryBroker
-from prometheus_client import CollectorRegistry
 
 NOW_S = 1_700_000_000.0
 OWN = "a" * 64
@@ -54,9 +57,9 @@ class FakeEmbedder:
         self.batches: list[int] = []
         self.broken: int | None = None
 
-    def embed(self, crops_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:  # noqa: N803
+    def embed(self, crops_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         self.batches.append(len(crops_NHWC))
-        rows_ND = np.zeros((len(crops_NHWC), self.dimension), np.float32)  # noqa: N806
+        rows_ND = np.zeros((len(crops_NHWC), self.dimension), np.float32)
         for row, crop in zip(rows_ND, crops_NHWC, strict=True):
             grey = int(crop[0, 0, 0])
             row[grey % self.dimension] = np.nan if grey == self.broken else 1.0
@@ -81,10 +84,11 @@ class World:
             self.keys,
             self.order_key.public_key(),
             self.clock,
-            self.registry,
-            LoopCollectors(self.registry),
+            registry := CollectorRegistry(),
+            LoopCollectors(registry),
         )
 
+        # The core here counts in `registry`, a service that is built counts in the context's.
         self.orders = self.context.orders("embed")
         info = dataclasses.replace(pack_info("cpu"), fingerprint=OWN, dimension=4)
         metrics = EmbedMetrics(self.registry)

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from structlog.testing import capture_logs
+
 from overt.contracts.messages import FaceFound
 from overt.contracts.orders import Order
-from structlog.testing import capture_logs
 
 from .conftest import NOW_S, OTHER, OWN, World
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+
 from overt.contracts.messages import FaceFound, TemplateMade
 from overt.contracts.orders import Order
 from overt.contracts.topics import FACES, TEMPLATES

@@ -1,5 +1,7 @@
 """A match service's surroundings in one process, made-up templates, and watchlists without a gallery."""
 
+# ruff: noqa: N803 - names end in the shape of what they hold
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -9,6 +11,8 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry
+
 from overt.contracts.codec import encode
 from overt.contracts.context import Context
 from overt.contracts.messages import Box, MatchMade, Shot, TemplateMade
@@ -25,7 +29,6 @@ from overt.runtime.envelope import DataKey
 from overt.runtime.keys import KeyRing
 from overt.runtime.loop_metrics import LoopCollectors
 from overt.runtime.memory import MemoryBroker
-from prometheus_client import CollectorRegistry
 
 NOW_S = 1_700_000_000.0
 OWN = "a" * 64
@@ -71,7 +74,7 @@ class FakeWatchlists:
     def search(
         self,
         order: Order,
-        probes_ND: NDArray[np.float32],  # noqa: N803
+        probes_ND: NDArray[np.float32],
         rotation: Rotation,
     ) -> list[list[Hit]]:
         if self.failure is not None:
@@ -104,9 +107,10 @@ class World:
             self.keys,
             self.order_key.public_key(),
             self.clock,
-            self.registry,
-            LoopCollectors(self.registry),
+            registry := CollectorRegistry(),
+            LoopCollectors(registry),
         )
+        # The core here counts in `registry`, a service that is built counts in the context's.
         self.orders = self.context.orders("match")
         self.core = MatchCore(
             self.watchlists, keys=self.keys, orders=self.orders.book, metrics=MatchMetrics(self.registry)

@@ -1,15 +1,18 @@
 """The adapter asks again when Milvus does not answer, a few times, and passes on the rest at once."""
 
+# ruff: noqa: N803 - names end in the shape of what they hold
+
 from typing import cast
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from structlog.testing import capture_logs
+
 from overt.match.gallery import GalleryWatchlists, Retry
 from overt.recognition.errors import GalleryError, GalleryUnavailable, WatchlistMissing
 from overt.recognition.gallery import Gallery, Hit
 from overt.recognition.protect import Rotation
-from structlog.testing import capture_logs
 
 from .conftest import ORDER, OWN, direction
 
@@ -28,7 +31,7 @@ class FailingGallery:
         self,
         watchlist_id: str,
         fingerprint: str,
-        probes_ND: NDArray[np.float32],  # noqa: N803
+        probes_ND: NDArray[np.float32],
         *,
         rotation: Rotation,
         threshold: float,

@@ -7,12 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from structlog.testing import capture_logs
+
 from overt.contracts.codec import encode
 from overt.contracts.messages import TemplateMade
 from overt.contracts.orders import Order
 from overt.contracts.topics import MATCHES
 from overt.recognition.errors import GalleryError, GalleryUnavailable, WatchlistMissing, WrongFingerprint
-from structlog.testing import capture_logs
 
 from .conftest import NOW_S, OTHER, OWN, World, lasting
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
 from overt.contracts.messages import MatchMade, TemplateMade
 from overt.contracts.orders import Order
 from overt.contracts.topics import MATCHES, TEMPLATES
@@ -57,5 +58,8 @@ def test_a_probe_of_an_enrolled_person_becomes_a_match_and_a_passer_by_leaves_no
     assert match.shot.track_id == "enrolled"
     assert match.candidates[0].entry_id == "e1"
     assert abs(match.candidates[0].similarity - 0.9) < 1e-5
-    assert (world.count("searches"), world.count("matches")) == (2, 1)
+    counted = [
+        world.context.registry.get_sample_value(f"overt_match_{n}_total") for n in ("searches", "matches")
+    ]
+    assert counted == [2, 1]
     assert world.broker.held_records(TEMPLATES.name) == []

@@ -10,12 +10,12 @@ def evidence_for(calibration: Calibration, threshold: float) -> OperatingPoint |
 
 
 def in_words(calibration: Calibration, threshold: float) -> str:
-    """Return one sentence for the page that shows a score."""
+    """Return what the page shows behind "Measured:", without a full stop."""
     point = evidence_for(calibration, threshold)
     if point is None:
-        return "no false-positive identification rate was measured at this threshold"
+        return "no false-positive identification rate at this threshold"
     return (
-        f"Measured at {point.threshold:.2f} on {calibration.data_set}, list of {point.watchlist_size}: "
+        f"at {point.threshold:.2f}, list of {point.watchlist_size}, {calibration.data_set}: "
         f"false-positive identification rate {point.fpir:.3%}, at most {point.fpir_upper_95:.3%} "
-        f"(95 %); true-positive rate {point.tpir:.1%}. The rate grows with the list."
+        f"(95 % bound); true-positive rate {point.tpir:.1%}. The first grows with the list"
     )

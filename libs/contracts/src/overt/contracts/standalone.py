@@ -1,6 +1,7 @@
 """Starts a service as a process of its own: settings, logs, Kafka, keys from control, health, orderly end."""
 
 import base64
+import contextlib
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from overt.runtime.broker import BrokerError
 from overt.runtime.clock import SystemClock
 from overt.runtime.health import Health, HealthServer, PortTaken
 from overt.runtime.kafka import KafkaBroker
+from overt.runtime.keys import KeyGone, KeySource
 from overt.runtime.keys_http import KeysUnavailable, RemoteKeys
 from overt.runtime.loop_metrics import LoopCollectors
 from overt.runtime.settings import ServiceSettings, SettingsError, load
@@ -26,6 +28,7 @@ S = TypeVar("S", bound=ServiceSettings)
 
 KafkaConfig = Mapping[str, str | int | bool]
 DRAIN_TIMEOUT_S = 25.0  # Kubernetes kills after 30 s
+NO_KEY_ID = "none"
 
 
 def connect(settings: ServiceSettings, service: str, *, kafka: KafkaConfig | None = None) -> Context:
@@ -71,6 +74,7 @@ def main(
         return process.MISUSED
     server.start()
     try:
+        _require_control(context.keys)
         runners = build(context, told)
         health.set("process", None)
         log.info("started", service=service, health_port=server.port)
@@ -82,3 +86,13 @@ def main(
         return process.INTERRUPTED
     finally:
         server.stop()
+
+
+def _require_control(keys: KeySource) -> None:
+    """Raise KeysUnavailable when control can't be asked or does not know this service's token.
+
+    A wrong address or token is to show at the start, not with the first frame of a deployment. Control
+    answers whoever it knows that there is no such key.
+    """
+    with contextlib.suppress(KeyGone):
+        keys.by_id(NO_KEY_ID)

@@ -51,11 +51,11 @@ def align_crop(
     """
     template_52 = TEMPLATE_52 * (size_px / TEMPLATE_SIZE_PX)
     back_23 = _inverse(similarity_transform(landmarks_52, template_52))
-    left, top, right, bottom = _region(back_23, size_px, image_HWC.shape)
+    factor = max(1, int(np.hypot(back_23[0, 0], back_23[1, 0])))
+    left, top, right, bottom = _region(back_23, size_px, image_HWC.shape, RIM_PX * factor)
     if right <= left or bottom <= top:
         return np.zeros((size_px, size_px, 3), np.uint8)
     region = Image.fromarray(np.ascontiguousarray(image_HWC[top:bottom, left:right]))
-    factor = max(1, int(np.hypot(back_23[0, 0], back_23[1, 0])))
     if factor > 1:
         region = region.reduce(factor)
     # Pillow counts from the corner of the first pixel, we from its middle: half a pixel on both sides.
@@ -76,12 +76,14 @@ def _inverse(matrix_23: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.column_stack([back, -back @ matrix_23[:, 2]])
 
 
-def _region(back_23: NDArray[np.float64], size_px: int, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+def _region(
+    back_23: NDArray[np.float64], size_px: int, shape: tuple[int, ...], rim_px: int
+) -> tuple[int, int, int, int]:
     """Return left, top, right, bottom (exclusive) of what the crop needs, within the picture."""
     far = size_px - 1
     corners_34 = np.array([[0, far, far, 0], [0, 0, far, far], [1, 1, 1, 1]], np.float64)
     corners_24 = back_23 @ corners_34
-    low, high = np.floor(corners_24.min(axis=1)) - RIM_PX, np.ceil(corners_24.max(axis=1)) + RIM_PX + 1
+    low, high = np.floor(corners_24.min(axis=1)) - rim_px, np.ceil(corners_24.max(axis=1)) + rim_px + 1
     height, width = shape[:2]
     left, top = (int(value) for value in np.clip(low, 0, (width, height)))
     right, bottom = (int(value) for value in np.clip(high, 0, (width, height)))

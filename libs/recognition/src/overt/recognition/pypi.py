@@ -19,7 +19,6 @@ from overt.recognition.errors import FetchFailed
 DEFAULT_INDEX = "https://pypi.org/simple"
 SIMPLE_JSON = "application/vnd.pypi.simple.v1+json"
 ACCEPT = f"{SIMPLE_JSON}, text/html;q=0.1"
-CHUNK_BYTES = 1 << 16
 ATTEMPTS = 4
 TIMEOUT_S = 30.0
 
@@ -193,7 +192,7 @@ def _append(client: httpx.Client, url: str, partial: Path, progress: Callable[[i
         done = have if resumed else 0
         total = done + int(answer.headers.get("content-length", 0))
         with partial.open("ab" if resumed else "wb") as file:
-            for chunk in answer.iter_raw(CHUNK_BYTES):
+            for chunk in answer.iter_raw():
                 file.write(chunk)
                 done += len(chunk)
                 progress(done, max(total, done))

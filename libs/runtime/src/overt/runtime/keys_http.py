@@ -180,7 +180,9 @@ class RemoteKeys:
             if response.status_code == HTTPStatus.OK:
                 return _decode(response.content)
             problem = f"control at {self._base_url} answered {response.status_code}"
-            if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            if response.status_code == HTTPStatus.UNAUTHORIZED:
+                raise KeysUnavailable(f"{problem}: it does not know this service's token")
+            if response.status_code == HTTPStatus.FORBIDDEN:
                 raise KeysUnavailable(f"{problem}: this service's token may not have that key")
         raise KeysUnavailable(problem)
 

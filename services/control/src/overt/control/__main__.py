@@ -6,6 +6,9 @@ import threading
 from contextlib import ExitStack
 
 import structlog
+from prometheus_client import CollectorRegistry
+from sqlalchemy.exc import SQLAlchemyError
+
 from overt.control import web
 from overt.control.access import Tokens, TokensWrong
 from overt.control.api import make_app
@@ -22,8 +25,6 @@ from overt.runtime.clock import SystemClock
 from overt.runtime.health import Health, HealthServer, PortTaken
 from overt.runtime.kafka import KafkaBroker
 from overt.runtime.settings import SettingsError, load
-from prometheus_client import CollectorRegistry
-from sqlalchemy.exc import SQLAlchemyError
 
 log = structlog.get_logger()
 

@@ -5,10 +5,11 @@ import hmac
 import json
 from collections.abc import Mapping
 
-from overt.control.policy import OFFICER, SERVICES
 from pydantic import SecretStr
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from overt.control.policy import OFFICER, SERVICES
 
 MIN_TOKEN_CHARACTERS = 16
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, StringConstraints
+
 from overt.contracts.orders import Order, Purpose
 from overt.control.access import RequireToken, Tokens
 from overt.control.control import Control
@@ -12,7 +14,6 @@ from overt.control.policy import Category, OrderDraft, may_call, may_have_key
 from overt.control.problems import install
 from overt.runtime.envelope import DataKey
 from overt.runtime.keys import KeyGone, KeyKind
-from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, StringConstraints
 
 MAX_BODY_BYTES = 45_000_000  # a picture of 30 MB in base64, and the words around it
 

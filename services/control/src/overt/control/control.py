@@ -7,6 +7,8 @@ from pathlib import Path
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import Engine
+
 from overt.contracts.orders import Order
 from overt.control.deployments import Deployments, Evidence
 from overt.control.enrolment import Enrolment, EnrolmentReport, Progress
@@ -20,7 +22,6 @@ from overt.recognition.pack import PackInfo
 from overt.runtime.clock import Clock
 from overt.runtime.health import Health
 from overt.runtime.keys import KeyRing
-from sqlalchemy import Engine
 
 log = structlog.get_logger()
 

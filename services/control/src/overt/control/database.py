@@ -4,8 +4,9 @@ from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from typing import Any
 
-from overt.control.tables import Base
 from sqlalchemy import URL, Engine, create_engine, event, make_url, text
+
+from overt.control.tables import Base
 
 # secure_delete overwrites what is deleted with zeros; foreign_keys is off in SQLite unless asked for;
 # NORMAL could lose the last commits of a power cut, and an order or a key must not be lost.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 import structlog
+
 from overt.contracts.codec import encode
 from overt.contracts.orders import Order, OrderState
 from overt.contracts.topics import DEPLOYMENTS

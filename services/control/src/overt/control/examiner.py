@@ -1,10 +1,13 @@
 """Looks at one picture as the live path would: one face, good enough, or a reason why not."""
 
+# ruff: noqa: N803, N806, N815 - names end in the shape of what they hold
+
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
 from overt.control.portrait import portrait_jpeg
 from overt.recognition.align import align_crop
 from overt.recognition.detector import Detections

@@ -6,12 +6,13 @@ from typing import cast
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import CursorResult, Engine, delete, select
+from sqlalchemy.orm import Session
+
 from overt.control.database import scrub
 from overt.control.errors import WrongKek
 from overt.control.tables import KeyRow
 from overt.runtime.envelope import KEY_BYTES, NONCE_BYTES, DataKey
-from sqlalchemy import CursorResult, Engine, delete, select
-from sqlalchemy.orm import Session
 
 
 class KeyStore:

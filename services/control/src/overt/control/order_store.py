@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from overt.contracts.orders import Order, SignedOrder
-from overt.control.tables import OrderRow
 from sqlalchemy import Engine, func, select, update
 from sqlalchemy.orm import Session
+
+from overt.contracts.orders import Order, SignedOrder
+from overt.control.tables import OrderRow
 
 
 class OrderStore:

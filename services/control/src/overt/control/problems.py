@@ -6,6 +6,8 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
 from overt.control.errors import (
     AllRefused,
     ControlError,
@@ -17,7 +19,6 @@ from overt.control.errors import (
     WrongPack,
 )
 from overt.runtime.keys import KeyGone
-from starlette.exceptions import HTTPException
 
 STATUS: Mapping[type[Exception], HTTPStatus] = {
     DraftRefused: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
 from overt.contracts.orders import Order, OrderRefused, SignedOrder, sign, verify
 from overt.control.errors import KeyStoreError, Unknown
 from overt.control.order_store import OrderStore

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+from sqlalchemy import Engine
+
 from overt.control import key_files
 from overt.control.control import Control, Parts
 from overt.control.database import open_database, sqlite_url
@@ -27,9 +31,6 @@ from overt.runtime.broker import Broker
 from overt.runtime.clock import Clock
 from overt.runtime.health import Health
 from overt.runtime.keys import KeyRing
-from prometheus_client import CollectorRegistry
-from pydantic import SecretStr
-from sqlalchemy import Engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from overt.control.service import ControlOptions
-from overt.runtime.settings import PREFIX, Brokers, Port
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from overt.control.service import ControlOptions
+from overt.runtime.settings import PREFIX, Brokers, Port
 
 
 def _json_object(value: object) -> object:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import Engine, delete, func, select, update
+from sqlalchemy.orm import Session
+
 from overt.control.database import scrub
 from overt.control.policy import Category, WatchlistFacts
 from overt.control.tables import EntryRow, PictureRow, WatchlistRow
-from sqlalchemy import Engine, delete, func, select, update
-from sqlalchemy.orm import Session
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """Lists of people: begun, filled in whole steps, read by judges, erased."""
 
+# ruff: noqa: N815 - names end in the shape of what they hold
+
 import hashlib
 import hmac
 import threading
@@ -11,6 +13,7 @@ import structlog
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
+
 from overt.control.errors import ListErased, ListInUse, Unknown, WrongPack
 from overt.control.keys import ControlKeys
 from overt.control.policy import Category, WatchlistFacts, is_useless

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import structlog
+
 from overt.contracts.messages import CaptureEnded, FaceFound, FrameCaptured
 from overt.contracts.orders import OrderBook
 from overt.contracts.topics import FACES

@@ -1,5 +1,7 @@
 """JPEG in and out through libjpeg-turbo, at the smallest scale that still serves."""
 
+# ruff: noqa: N803, N806 - names end in the shape of what they hold
+
 import numpy as np
 import simplejpeg  # type: ignore[import-untyped]
 from numpy.typing import NDArray
@@ -40,8 +42,8 @@ def decode(jpeg: bytes, *, min_longest_px: int | None = None) -> NDArray[np.uint
     return picture
 
 
-def encode(picture_HWC: NDArray[np.uint8], quality: int) -> bytes:  # noqa: N803 - shape legend
+def encode(picture_HWC: NDArray[np.uint8], quality: int) -> bytes:
     """Return RGB rows, columns, 3 as JPEG."""
-    rows_HWC = np.ascontiguousarray(picture_HWC)  # noqa: N806
+    rows_HWC = np.ascontiguousarray(picture_HWC)
     data: bytes = simplejpeg.encode_jpeg(rows_HWC, quality=quality, colorsubsampling="420")
     return data

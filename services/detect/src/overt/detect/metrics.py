@@ -26,7 +26,8 @@ class DetectMetrics:
             "overt_detect_frames_skipped_total",
             "Frames not looked at, by reason: no_order (none active), other_camera (not covered by the "
             "order), other_fingerprint (the order names another model pack), stale (older than the "
-            "freshness budget), superseded (a newer one was at hand while behind), unreadable (no JPEG).",
+            "freshness budget), superseded (a newer one was at hand while behind), repeated (delivered "
+            "twice), unreadable (no whole JPEG).",
             ["camera", "reason"],
             registry=registry,
         )

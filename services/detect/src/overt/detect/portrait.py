@@ -1,5 +1,7 @@
 """The region of a picture that is the portrait of one face: head and shoulder line, eyes at a fixed height."""
 
+# ruff: noqa: N803 - names end in the shape of what they hold
+
 import math
 from dataclasses import dataclass
 
@@ -24,11 +26,11 @@ class Region:
     right: int
     bottom: int
 
-    def cut(self, picture_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:  # noqa: N803 - shape legend
+    def cut(self, picture_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return a copy of this region."""
         return picture_HWC[self.top : self.bottom, self.left : self.right].copy()
 
-    def shifted(self, boxes_N4: NDArray[np.float32]) -> NDArray[np.float32]:  # noqa: N803
+    def shifted(self, boxes_N4: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return boxes (left, top, right, bottom) of the picture in pixels of this region."""
         return boxes_N4 - np.array([self.left, self.top, self.left, self.top], np.float32)
 

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from overt.runtime.settings import Port, ServiceSettings
 from pydantic import BaseModel, ConfigDict, Field
+
+from overt.runtime.settings import Port, ServiceSettings
 
 FRESHNESS_S = Field(
     default=0.5, gt=0, le=60, description="Live frames read longer ago than this are counted and skipped."

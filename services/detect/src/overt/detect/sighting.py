@@ -1,9 +1,13 @@
 """One look at one face that may be handed on, and the pictures made of it if it is."""
 
+# ruff: noqa: N803, N806, N815 - names end in the shape of what they hold
+
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
+
 from overt.contracts.messages import Box, FrameCaptured, Shot
 from overt.detect import jpeg
 from overt.detect.portrait import portrait_region
@@ -11,7 +15,6 @@ from overt.recognition.align import align_crop
 from overt.recognition.detector import to_scale
 from overt.recognition.picture import blur_faces
 from overt.recognition.quality import assess
-from PIL import Image
 
 PORTRAIT_SIDE_PX = 400
 PORTRAIT_QUALITY = 88
@@ -35,8 +38,8 @@ class Sighting:
 
     def shot(self, track_id: str, number: int, *, crop_side_px: int) -> Shot:
         """Return the shot: crop, portrait and context, every other face blurred. Raises UnreadablePicture."""
-        whole_HWC = jpeg.decode(self.frame.jpeg)  # noqa: N806 - shape legend
-        crop_HWC = align_crop(whole_HWC, self.landmarks_52, crop_side_px)  # noqa: N806
+        whole_HWC = jpeg.decode(self.frame.jpeg)
+        crop_HWC = align_crop(whole_HWC, self.landmarks_52, crop_side_px)
         box_4 = self.boxes_N4[self.index]
         quality = assess(
             crop_HWC,
@@ -51,7 +54,7 @@ class Sighting:
             captured_at_ns=self.frame.captured_at_ns,
             read_at_ns=self.frame.read_at_ns,
             box=Box(*map(float, box_4)),
-            landmarks_px=tuple(self.landmarks_52.ravel().tolist()),
+            landmarks_px=_ten(self.landmarks_52),
             quality=quality.score,
             crop_side_px=crop_side_px,
             crop_rgb=crop_HWC.tobytes(),
@@ -59,21 +62,26 @@ class Sighting:
             context_jpeg=self._context(whole_HWC),
         )
 
-    def _portrait(self, whole_HWC: NDArray[np.uint8]) -> bytes:  # noqa: N803
+    def _portrait(self, whole_HWC: NDArray[np.uint8]) -> bytes:
         height_px, width_px = whole_HWC.shape[:2]
         region = portrait_region(self.landmarks_52, width_px, height_px)
-        blurred_HWC = blur_faces(  # noqa: N806
-            region.cut(whole_HWC), region.shifted(self.boxes_N4), keep=self.index
-        )
+        blurred_HWC = blur_faces(region.cut(whole_HWC), region.shifted(self.boxes_N4), keep=self.index)
         return jpeg.encode(_shrunk(blurred_HWC, PORTRAIT_SIDE_PX), PORTRAIT_QUALITY)
 
-    def _context(self, whole_HWC: NDArray[np.uint8]) -> bytes:  # noqa: N803
-        small_HWC = _shrunk(whole_HWC, CONTEXT_WIDTH_PX)  # noqa: N806
-        boxes_N4 = to_scale(self.boxes_N4, small_HWC.shape[1] / whole_HWC.shape[1])  # noqa: N806
+    def _context(self, whole_HWC: NDArray[np.uint8]) -> bytes:
+        small_HWC = _shrunk(whole_HWC, CONTEXT_WIDTH_PX)
+        boxes_N4 = to_scale(self.boxes_N4, small_HWC.shape[1] / whole_HWC.shape[1])
         return jpeg.encode(blur_faces(small_HWC, boxes_N4, keep=self.index), CONTEXT_QUALITY)
 
 
-def _shrunk(picture_HWC: NDArray[np.uint8], width_px: int) -> NDArray[np.uint8]:  # noqa: N803
+def _ten(
+    landmarks_52: NDArray[np.float32],
+) -> tuple[float, float, float, float, float, float, float, float, float, float]:
+    a, b, c, d, e, f, g, h, i, j = landmarks_52.ravel().tolist()
+    return a, b, c, d, e, f, g, h, i, j
+
+
+def _shrunk(picture_HWC: NDArray[np.uint8], width_px: int) -> NDArray[np.uint8]:
     """Return the picture no wider than `width_px`."""
     height, width = picture_HWC.shape[:2]
     if width <= width_px:

@@ -1,11 +1,14 @@
 """One camera's view: the faces in it now, and the best looks at them that wait to be handed on."""
 
+# ruff: noqa: N803, N806 - names end in the shape of what they hold
+
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
 from overt.contracts.messages import FrameCaptured
 from overt.detect import jpeg
 from overt.detect.portrait import frontal_eye_distance_px
@@ -30,7 +33,7 @@ HOPELESS_SIZE_PX = 0.8 * PROBE.size_px
 class FaceFinder(Protocol):
     """What is asked of a pack's detector; one a model pack."""
 
-    def detect(self, image_HWC: NDArray[np.uint8], *, longest_side_px: int) -> Detections:  # noqa: N803
+    def detect(self, image_HWC: NDArray[np.uint8], *, longest_side_px: int) -> Detections:
         """Return the faces of an RGB picture in its pixels, the doubtful ones too."""
 
 
@@ -69,7 +72,7 @@ class CameraView:
 
     def look(self, frame: FrameCaptured) -> Look:
         """Find and follow the faces of the next frame. Raises jpeg.UnreadablePicture."""
-        small_HWC = jpeg.decode(frame.jpeg, min_longest_px=self._options.longest_side_px)  # noqa: N806
+        small_HWC = jpeg.decode(frame.jpeg, min_longest_px=self._options.longest_side_px)
         found = self._finder.detect(small_HWC, longest_side_px=self._options.longest_side_px)
         scale = frame.width_px / small_HWC.shape[1]
         whole = found.scaled(scale)
@@ -112,7 +115,7 @@ class CameraView:
         track_id: str,
         index: int,
         *,
-        small_HWC: NDArray[np.uint8],  # noqa: N803
+        small_HWC: NDArray[np.uint8],
         small: Detections,
         whole: Detections,
     ) -> None:

@@ -1,11 +1,14 @@
 """Decides which crops may become templates and makes them, a batch at a time."""
 
+# ruff: noqa: N803, N806 - names end in the shape of what they hold
+
 from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
+
 from overt.contracts.messages import FaceFound, TemplateMade
 from overt.contracts.orders import OrderBook
 from overt.contracts.topics import TEMPLATES
@@ -21,7 +24,7 @@ Refusal = Literal["no_order", "other_camera", "other_fingerprint", "other_crop_s
 class Embedder(Protocol):
     """What is asked of a pack's embedder; one a model pack."""
 
-    def embed(self, crops_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:  # noqa: N803 - shape legend
+    def embed(self, crops_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return one unit row a crop."""
 
 
@@ -45,7 +48,7 @@ class EmbedCore:
         faces = [face for face in messages if self._may_embed(face)]
         if not faces:
             return
-        templates_ND = self._embedder.embed(np.stack([self._crop(face) for face in faces]))  # noqa: N806
+        templates_ND = self._embedder.embed(np.stack([self._crop(face) for face in faces]))
         for face, template in zip(faces, templates_ND, strict=True):
             if not np.isfinite(template).all():
                 self._metrics.dropped.labels("not_finite").inc()

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from overt.runtime.settings import Port, ServiceSettings
 from pydantic import BaseModel, ConfigDict, Field
+
+from overt.runtime.settings import Port, ServiceSettings
 
 BATCH = Field(
     default=8,

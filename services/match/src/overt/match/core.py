@@ -1,5 +1,7 @@
 """Decides what a template may be searched in, and what of the answer leaves: matches, or nothing at all."""
 
+# ruff: noqa: N803, N806 - names end in the shape of what they hold
+
 import hashlib
 import hmac
 from collections.abc import Iterator, Sequence
@@ -10,6 +12,7 @@ import structlog
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
+
 from overt.contracts.messages import Candidate, MatchMade, TemplateMade
 from overt.contracts.orders import Order, OrderBook
 from overt.contracts.topics import MATCHES
@@ -34,7 +37,7 @@ class Watchlists(Protocol):
         self,
         order: Order,
         probes_ND: NDArray[np.float32],
-        rotation: Rotation,  # noqa: N803 - shape legend
+        rotation: Rotation,
     ) -> Sequence[Sequence[Hit]]:
         """Return for each probe the entries at or above the order's threshold, the best first."""
 
@@ -100,7 +103,7 @@ class MatchCore:
             # Erasure has begun: there is nothing left that could lawfully be matched.
             self._drop(len(templates), "key_gone")
             return
-        probes_ND = np.stack([np.frombuffer(t.template, "<f4") for t in templates])  # noqa: N806
+        probes_ND = np.stack([np.frombuffer(t.template, "<f4") for t in templates])
         try:
             found = self._watchlists.search(order, probes_ND, rotation)
         except WatchlistMissing as error:

@@ -1,5 +1,7 @@
 """The watchlists in Milvus, asked again a few times when they do not answer."""
 
+# ruff: noqa: N803 - names end in the shape of what they hold
+
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import structlog
 from numpy.typing import NDArray
+
 from overt.contracts.orders import Order
 from overt.recognition.errors import GalleryUnavailable
 from overt.recognition.gallery import Gallery, Hit
@@ -27,7 +30,7 @@ class Retry:
 class GalleryWatchlists:
     """See overt.match.core.Watchlists."""
 
-    def __init__(self, gallery: Gallery, *, max_candidates: int, retry: Retry = Retry()) -> None:  # noqa: B008 - frozen
+    def __init__(self, gallery: Gallery, *, max_candidates: int, retry: Retry = Retry()) -> None:
         self._gallery = gallery
         self._max_candidates = max_candidates
         self._retry = retry
@@ -36,7 +39,7 @@ class GalleryWatchlists:
         self,
         order: Order,
         probes_ND: NDArray[np.float32],
-        rotation: Rotation,  # noqa: N803 - shape legend
+        rotation: Rotation,
     ) -> Sequence[Sequence[Hit]]:
         """Search the order's list. Raises GalleryUnavailable after the last attempt; others at once."""
         pause_s = self._retry.first_pause_s

@@ -1,7 +1,8 @@
 """What the match service can be told: `MatchOptions` for whoever builds it, `MatchSettings` for its process."""
 
-from overt.runtime.settings import Port, ServiceSettings
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from overt.runtime.settings import Port, ServiceSettings
 
 BATCH = Field(default=32, ge=1, le=256, description="Templates searched together at most.")
 CANDIDATES = Field(default=5, ge=1, le=20, description="Candidates a match carries at most, the best first.")
