@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ MS = 1_000_000
 def walk(qualities: list[int], rate_hz: float, best: BestShots[int] | None = None) -> list[tuple[int, int]]:
     """Offer one look a picture; return (time sent in ms, the look's number) of each shot."""
     best = best or BestShots()
-    sent = []
+    sent: list[tuple[int, int]] = []
     for number, quality in enumerate(qualities):
         pts_ns = round(number * 1e9 / rate_hz)
         best.offer("t", quality, pts_ns, number)
@@ -61,8 +63,8 @@ def test_whatever_comes_shots_are_few_rise_and_the_first_is_never_lost(
 
     sent = [qualities[number] for number in numbers]
     assert 1 <= len(sent) <= 5
-    assert all(later >= earlier + 6 for earlier, later in zip(sent, sent[1:], strict=False))
-    assert len(best) == 0
+    assert all(later >= earlier + 6 for earlier, later in pairwise(sent))
+    assert best.held == 0
 
 
 def test_what_waits_when_a_track_is_over_is_handed_out_and_the_track_forgotten() -> None:
@@ -71,7 +73,7 @@ def test_what_waits_when_a_track_is_over_is_handed_out_and_the_track_forgotten()
 
     assert best.close(["a", "unknown"]) == (DueShot("a", 50, "look"),)
     assert best.close(["a"]) == ()
-    assert len(best) == 0
+    assert best.held == 0
 
 
 def test_the_end_of_capture_hands_out_every_first_shot_that_waits() -> None:
@@ -111,5 +113,5 @@ def test_memory_is_bounded_the_track_longest_without_a_look_is_given_up() -> Non
     best.offer("t0", 40, 10, 10)
     best.offer("t3", 50, 11, 11)
 
-    assert len(best) == 3
+    assert best.held == 3
     assert {due.track_id for due in best.flush()} == {"t0", "t2", "t3"}

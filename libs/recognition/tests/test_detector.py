@@ -146,7 +146,7 @@ def test_an_empty_picture_has_no_faces_and_another_shape_or_type_is_refused() ->
     assert len(detector.detect(np.zeros((0, 10, 3), np.uint8))) == 0
     for wrong in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((4, 4, 4), np.uint8)):
         with pytest.raises(ValueError, match="expected uint8"):
-            detector.detect(wrong)
+            detector.detect(wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.models

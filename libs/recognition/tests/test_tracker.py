@@ -37,7 +37,8 @@ def test_a_face_seen_once_is_no_track_and_one_that_stays_is_one() -> None:
 @pytest.mark.parametrize("side_px", [24, 60])
 def test_a_walking_face_keeps_its_track_at_every_usual_rate(rate_hz: int, side_px: int) -> None:
     """A brisk walk across: two face widths a second, growing."""
-    camera, seen = tracker(), set()
+    camera = tracker()
+    seen: set[str | None] = set()
 
     for number in range(3 * rate_hz):
         at_s = number / rate_hz
@@ -84,7 +85,7 @@ def test_a_track_that_is_over_is_told_once() -> None:
     for number in range(5):
         camera.update(faces((100, 100, 40)), number * SECOND_NS // 25)
 
-    told = []
+    told: list[str] = []
     for number in range(5, 80):
         camera.update(faces(), number * SECOND_NS // 25)
         told.extend(camera.ended)

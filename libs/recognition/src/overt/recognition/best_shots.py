@@ -54,7 +54,9 @@ class BestShots(Generic[S]):
         self._limits = limits or BestShotLimits()
         self._tracks: dict[str, _Track[S]] = {}
 
-    def __len__(self) -> int:
+    @property
+    def held(self) -> int:
+        """How many tracks are remembered."""
         return len(self._tracks)
 
     def wants(self, track_id: str, quality: int) -> bool:

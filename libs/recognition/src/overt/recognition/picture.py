@@ -17,7 +17,7 @@ __all__ = ["PictureRefused", "blur_faces", "load_picture"]
 
 MAX_PIXELS = 40_000_000
 MAX_BYTES = 30_000_000
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "MPO")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")  # JPEG includes what phones call MPO
 # What is left of a blurred face: so few cells that two people's can't be told apart.
 CELLS = 6
 # What Pillow's decoders raise for damaged files.
@@ -39,6 +39,7 @@ def load_picture(
     or too large.
     """
     content = _content(source, max_bytes)
+    Image.init()  # Pillow knows half of the formats only after this
     try:
         with warnings.catch_warnings():
             # Pillow's own warning about size is replaced by our refusal; oddities of metadata are no news.

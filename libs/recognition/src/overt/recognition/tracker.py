@@ -79,21 +79,18 @@ class FaceTracker:
             np.zeros(len(detections), np.uintp),
             pts_ns,
         )
-        ids: list[str | None] = []
-        for info in infos:
-            if info is None or info.count < self._options.min_hits:
-                ids.append(None)
-                continue
-            if info.uuid not in self._ids:
-                self._ids[info.uuid] = self._new_id()
-            ids.append(self._ids[info.uuid])
-        self._forget_ended()
-        return tuple(ids)
-
-    def _forget_ended(self) -> None:
-        active = {track.info.uuid for track in self._tracker.get_active_tracks()}
-        gone = [uuid for uuid in self._ids if uuid not in active]
+        # The counts that `update` returns lag one picture behind these.
+        hits = {track.info.uuid: track.info.count for track in self._tracker.get_active_tracks()}
+        gone = [uuid for uuid in self._ids if uuid not in hits]
         self._ended = tuple(self._ids.pop(uuid) for uuid in gone)
+        return tuple(self._id(info.uuid, hits.get(info.uuid, 0)) if info else None for info in infos)
+
+    def _id(self, uuid: str, hits: int) -> str | None:
+        if hits < self._options.min_hits:
+            return None
+        if uuid not in self._ids:
+            self._ids[uuid] = self._new_id()
+        return self._ids[uuid]
 
 
 def expanded(boxes_N4: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
