@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 from msgspec import inspect
+
 from overt.contracts.events import AnyAlertEvent
 from overt.contracts.messages import MAX_INTEGER, Identifier, Sha256
 from overt.contracts.orders import Order

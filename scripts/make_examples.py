@@ -16,6 +16,8 @@ from typing import Any, Literal
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from PIL import Image
+
 from overt.contracts import events, messages
 from overt.contracts.codec import Unreadable, decode, encode
 from overt.contracts.orders import SIGNATURE_CONTEXT, Order, OrderRefused, SignedOrder, sign, verify
@@ -30,7 +32,6 @@ from overt.contracts.topics import (
     Topic,
     dead_letter_topic,
 )
-from PIL import Image
 
 EXAMPLES = Path(__file__).parents[1] / "libs" / "contracts" / "examples"
 DEAD = dead_letter_topic(FRAMES)

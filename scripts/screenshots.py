@@ -103,10 +103,8 @@ def main() -> None:
             )
             take(browser, links_in(log, browser.new_page()))
             browser.close()
-        except BaseException:
-            print(log.read_text(), file=sys.stderr)
-            raise
         finally:
+            print(log.read_text(), file=sys.stderr)
             demo.send_signal(signal.SIGTERM)
             demo.wait(30)
 

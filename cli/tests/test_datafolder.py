@@ -3,11 +3,12 @@ from pathlib import Path
 import pytest
 
 from overt.cli.datafolder import MARK, DataFolderRefused, data_folder, default_cache_dir, default_data_dir
+from overt.control.errors import DataFolderBusy
 
 
 def test_a_second_holder_is_refused_until_the_first_lets_go(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    with data_folder(folder), pytest.raises(DataFolderRefused, match="another process"), data_folder(folder):
+    with data_folder(folder), pytest.raises(DataFolderBusy, match="another process"), data_folder(folder):
         pass
     with data_folder(folder) as again:
         assert again == folder

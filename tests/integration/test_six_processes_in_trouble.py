@@ -106,23 +106,32 @@ def ends_of(system: Deployed, names: Sequence[str], changes: Mapping[str, str]) 
     return ends
 
 
-@pytest.mark.parametrize(
-    ("names", "changes", "reason"),
-    [
-        pytest.param(
-            ("control", *SERVICES), {"OVERT_KAFKA_BOOTSTRAP": NOWHERE}, "cannot reach Kafka at", id="no Kafka"
-        ),
-        pytest.param(
-            SERVICES, {"OVERT_CONTROL_URL": f"http://{NOWHERE}"}, "cannot reach control at", id="no control"
-        ),
-        pytest.param(
-            SERVICES,
-            {"OVERT_SERVICE_TOKEN": "of nobody that control knows"},
-            "answered 401: it does not know this service's token",
-            id="a wrong token",
-        ),
-    ],
-)
+CASES = {
+    "no Kafka": (
+        ("control", *SERVICES),
+        {"OVERT_KAFKA_BOOTSTRAP": NOWHERE},
+        f"cannot reach Kafka at {NOWHERE}",
+    ),
+    "no Milvus": (
+        ("control", "match"),
+        {"OVERT_GALLERY_URI": f"http://{NOWHERE}", "OVERT_MILVUS_URI": f"http://{NOWHERE}"},
+        f"the gallery does not answer: Fail connecting to server on {NOWHERE}",
+    ),
+    # The same code for every service, before it builds anything of its own.
+    "no control": (
+        ("ingest", "alerts"),
+        {"OVERT_CONTROL_URL": f"http://{NOWHERE}"},
+        f"cannot reach control at http://{NOWHERE}",
+    ),
+    "a wrong token": (
+        ("ingest", "alerts"),
+        {"OVERT_SERVICE_TOKEN": "of nobody that control knows"},
+        "answered 401: it does not know this service's token",
+    ),
+}
+
+
+@pytest.mark.parametrize(("names", "changes", "reason"), CASES.values(), ids=CASES)
 def test_a_service_that_cannot_begin_says_why_in_one_line_and_ends_with_code_2(
     system: Deployed, names: Sequence[str], changes: Mapping[str, str], reason: str
 ) -> None:
@@ -131,7 +140,7 @@ def test_a_service_that_cannot_begin_says_why_in_one_line_and_ends_with_code_2(
     for name, (_, last) in ends.items():
         assert "could not begin" in last, name
         assert reason in last, name
-        assert not any(secret in last for secret in changes.values() if " " in secret)
+        assert "of nobody" not in last, name
 
 
 def test_every_service_ends_with_code_0_at_sigterm_while_it_works(system: Deployed, report: Report) -> None:

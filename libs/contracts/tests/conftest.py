@@ -7,6 +7,7 @@ from typing import cast
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from overt.contracts.codec import decode
 from overt.contracts.messages import CaptureEnded, FaceFound, FrameCaptured, MatchMade, TemplateMade
 from overt.contracts.orders import Order

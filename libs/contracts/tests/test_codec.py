@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from overt.contracts.codec import Unreadable, decode, encode
 from overt.contracts.events import AlertStrengthened
 from overt.contracts.messages import (

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from prometheus_client import CollectorRegistry
+
 from overt.contracts.codec import encode
 from overt.contracts.context import Context
 from overt.contracts.messages import CaptureEnded
@@ -16,7 +18,6 @@ from overt.runtime.keys import KeyRing
 from overt.runtime.loop import LoopLimits
 from overt.runtime.loop_metrics import LoopCollectors
 from overt.runtime.memory import MemoryBroker
-from prometheus_client import CollectorRegistry
 
 NOW_S = 1_700_000_000.0
 AT_ONCE = LoopLimits(poll_timeout_s=0.0)

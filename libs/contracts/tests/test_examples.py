@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from overt.contracts.codec import Unreadable, decode, encode
 from overt.contracts.orders import OrderRefused, SignedOrder, verify
 from overt.contracts.topics import FRAMES, TOPICS, Topic, dead_letter_topic

@@ -7,6 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
+
 from overt.contracts.codec import encode
 from overt.contracts.orders import (
     MAX_ORDER_BYTES,

@@ -5,8 +5,9 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from overt.contracts.pictures import MAX_SEGMENTS, jpeg_size_px, require_jpeg
 from PIL import Image
+
+from overt.contracts.pictures import MAX_SEGMENTS, jpeg_size_px, require_jpeg
 
 
 def jpeg(width_px: int, height_px: int, *, progressive: bool = False, comment: bytes = b"") -> bytes:

@@ -3,6 +3,7 @@
 from itertools import chain
 
 import pytest
+
 from overt.contracts.events import AlertEvent
 from overt.contracts.messages import DeadLetter, Message
 from overt.contracts.topics import TOPICS, Topic, dead_letter_topic

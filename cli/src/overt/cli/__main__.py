@@ -60,6 +60,26 @@ Port = Annotated[
 Browser = Annotated[bool, typer.Option("--open/--no-open", help="Open the control room in a browser.")]
 
 
+Videos = Annotated[
+    list[str],
+    typer.Option("--video", help="File, folder of pictures, device or rtsp:// address. May repeat."),
+]
+WatchlistFolder = Annotated[
+    Path, typer.Option(help="Folder: NAME.jpg, or NAME/ with several pictures, a person.")
+]
+CategoryOption = Annotated[Category, typer.Option(help="Why these people are looked for.")]
+PurposeOption = Annotated[Purpose, typer.Option(help="What the deployment is for.")]
+Place = Annotated[str, typer.Option(help="Where, in words.")]
+Hours = Annotated[float, typer.Option(help="How long the order lasts.", min=0.01, max=MAX_ORDER_S / 3600)]
+Threshold = Annotated[
+    float | None, typer.Option(help="Similarity from which people are asked; the pack's own if not given.")
+]
+Live = Annotated[
+    bool,
+    typer.Option("--live/--as-fast-as-possible", help="Play recordings at camera speed, or drop no frame."),
+]
+
+
 @app.command(epilog="Examples:  overt demo   |   overt demo --once --json")
 def demo(  # noqa: PLR0913 - one parameter an option
     *,
@@ -84,31 +104,14 @@ def demo(  # noqa: PLR0913 - one parameter an option
 )
 def up_command(  # noqa: PLR0913 - one parameter an option
     *,
-    video: Annotated[
-        list[str],
-        typer.Option("--video", help="File, folder of pictures, device or rtsp:// address. May repeat."),
-    ],
-    watchlist: Annotated[
-        Path, typer.Option(help="Folder: NAME.jpg, or NAME/ with several pictures, a person.")
-    ],
-    category: Annotated[
-        Category, typer.Option(help="Why these people are looked for.")
-    ] = "wanted_on_suspicion",
-    purpose: Annotated[Purpose, typer.Option(help="What the deployment is for.")] = "sought_person_location",
-    place: Annotated[str, typer.Option(help="Where, in words.")] = "place not recorded",
-    hours: Annotated[
-        float, typer.Option(help="How long the order lasts.", min=0.01, max=MAX_ORDER_S / 3600)
-    ] = 4.0,
-    threshold: Annotated[
-        float | None,
-        typer.Option(help="Similarity from which people are asked; the pack's own if not given."),
-    ] = None,
-    live: Annotated[
-        bool,
-        typer.Option(
-            "--live/--as-fast-as-possible", help="Play recordings at camera speed, or drop no frame."
-        ),
-    ] = True,
+    video: Videos,
+    watchlist: WatchlistFolder,
+    category: CategoryOption = "wanted_on_suspicion",
+    purpose: PurposeOption = "sought_person_location",
+    place: Place = "place not recorded",
+    hours: Hours = 4.0,
+    threshold: Threshold = None,
+    live: Live = True,
     once: Once = False,
     json: Json = False,
     port: Port = 8080,

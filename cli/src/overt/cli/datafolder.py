@@ -1,11 +1,12 @@
 """The folder that one embedded Overt owns: its databases, keys and Milvus files, locked against a second process."""
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from overt.control.folder_lock import FolderLock
 
 LOCK = "lock"
 # Only a folder that carries this mark is ever emptied.
@@ -13,30 +14,27 @@ MARK = "overt-data"
 
 
 class DataFolderRefused(Exception):
-    """The folder is in use by another process, or is not ours to use."""
+    """The folder is not ours to use."""
 
 
 @contextmanager
 def data_folder(path: Path, *, empty: bool = False) -> Iterator[Path]:
     """Create and lock `path` for this process; with `empty`, start without what an earlier run left.
 
-    The lock is the kernel's, so it ends with the process, however that ends. Raises DataFolderRefused.
+    The lock is the kernel's, so it ends with the process, however that ends. Raises DataFolderRefused,
+    DataFolderBusy.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    others = [entry.name for entry in path.iterdir() if entry.name != LOCK]
+    others = {entry.name for entry in path.iterdir()} - {LOCK} if path.is_dir() else set()
     if others and MARK not in others:
         raise DataFolderRefused(f"{path} holds other things than Overt's: give an empty folder with --data")
-    with (path / LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise DataFolderRefused(
-                f"{path} is in use by another process: stop it, or give another folder with --data"
-            ) from None
+    lock = FolderLock(path, LOCK)
+    try:
         if empty:
             _remove_contents(path)
         (path / MARK).touch()
         yield path
+    finally:
+        lock.release()
 
 
 def _remove_contents(path: Path) -> None:

@@ -4,6 +4,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
+
 from overt.contracts.reasons import UNDECODABLE, why
 from overt.contracts.topics import Topic
 

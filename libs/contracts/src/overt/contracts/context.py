@@ -10,6 +10,8 @@ from typing import TypeVar
 import msgspec
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from prometheus_client import CollectorRegistry
+
 from overt.contracts.orders import OrderBook
 from overt.contracts.topics import DEPLOYMENTS, Topic
 from overt.contracts.wire import OrderFeed, Out, TopicWire
@@ -18,7 +20,6 @@ from overt.runtime.clock import Clock
 from overt.runtime.keys import KeySource
 from overt.runtime.loop import Loop, LoopLimits
 from overt.runtime.loop_metrics import LoopCollectors
-from prometheus_client import CollectorRegistry
 
 log = structlog.get_logger()
 

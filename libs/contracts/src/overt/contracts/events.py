@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 import msgspec
+
 from overt.contracts.messages import MAX_INTEGER, Cosine, Identifier, Nanoseconds
 
 AlertVerdict = Literal["true_alert", "false_alert"]

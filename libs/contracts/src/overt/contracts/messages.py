@@ -10,6 +10,7 @@ import struct
 from typing import Annotated
 
 import msgspec
+
 from overt.contracts.pictures import jpeg_size_px, require_jpeg
 
 # A database's integers are signed and have 64 bits: a larger one would be a record that can't be stored.

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
 from overt.contracts.messages import MAX_INTEGER, Cosine, Fingerprint, Identifier
 from overt.contracts.reasons import UNDECODABLE, why
 

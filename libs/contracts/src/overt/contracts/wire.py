@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
 import msgspec
+
 from overt.contracts.codec import Unreadable, decode, encode
 from overt.contracts.messages import DeadLetter, Message
 from overt.contracts.orders import OrderBook, OrderRefused, SignedOrder

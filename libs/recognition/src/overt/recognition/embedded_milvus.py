@@ -18,6 +18,8 @@ from overt.recognition.errors import GalleryUnavailable
 WORKERS = 4
 MAX_MESSAGE_BYTES = 256 << 20
 GRACE_S = 2.0
+# How Milvus Lite lays out its folder; a collection is one as long as its schema is there.
+COLLECTIONS, SCHEMA = "collections", "schema.json"
 
 
 @dataclass(slots=True)
@@ -64,6 +66,26 @@ def close_folder(folder: Path) -> None:
     shutil.rmtree(running.socket_dir, ignore_errors=True)
 
 
+def remove_leftovers(folder: Path, collection: str) -> None:
+    """Delete what a dropped collection left on disk: nothing, unless its drop was interrupted.
+
+    Raises GalleryUnavailable when the files can't be deleted.
+    """
+    path = folder / COLLECTIONS / collection
+    try:
+        if path.exists():
+            shutil.rmtree(path)
+    except OSError as error:
+        raise GalleryUnavailable(f"files of a dropped list can't be deleted: {error.strerror}") from error
+
+
+def _remove_interrupted(folder: Path) -> None:
+    """Delete collections that Milvus Lite no longer knows: a drop that a crash cut off left vectors there."""
+    for path in (folder / COLLECTIONS).iterdir():
+        if not (path / SCHEMA).exists():
+            remove_leftovers(folder, path.name)
+
+
 def _start(folder: Path) -> _Running:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -74,6 +96,7 @@ def _start(folder: Path) -> _Running:
         raise GalleryUnavailable(f"the gallery in {folder} can't be opened: {error.strerror}") from error
     with contextlib.ExitStack() as undo:
         undo.callback(database.close)
+        _remove_interrupted(folder)
         # Not beside the data: the path of a socket has about 100 bytes.
         socket_dir = Path(tempfile.mkdtemp(prefix="overt-milvus-"))
         undo.callback(shutil.rmtree, socket_dir, ignore_errors=True)

@@ -180,6 +180,8 @@ class Gallery:
         self._dimensions.pop(name, None)
         with self._asking():
             self._client.drop_collection(name)
+        if self._folder:
+            embedded_milvus.remove_leftovers(self._folder, name)
 
     def close(self) -> None:
         """Let go of Milvus. Nothing is lost."""

@@ -122,11 +122,6 @@ def build(
     store, pulse, clock = Store(options.database_url), Pulse(), context.clock
     vault = Vault(context.keys)
     metrics = AlertMetrics(context.registry, store.count_pending)
-    orders = context.orders("alerts")
-    recorder = Recorder(vault, clock, int(options.window_s * 1e9))
-    intake = Intake(
-        book=orders.book, store=store, recorder=recorder, pulse=pulse, metrics=metrics, clock=clock
-    )
     people = roster(options.operators, options.engagement_officers, options.supervisors)
     doorkeeper = Doorkeeper(people, clock)
     board = Board(context.orders("alerts pages"), clock, faces_seen or faces_seen_in(context.registry))
@@ -151,10 +146,27 @@ def build(
     return AlertsService(
         options=options,
         app=create_app(desk, LOOPBACK | {options.host}),
-        loop=context.loop("alerts", MATCHES, intake.handle, tick=orders.feed.poll),
+        loop=_loop(context, options, store, vault=vault, pulse=pulse, metrics=metrics),
         relay=Relay(context, store, pulse),
         cards=CardFetcher(store=store, vault=vault, references=references, pulse=pulse, clock=clock),
         _store=store,
         _pulse=pulse,
         _doorkeeper=doorkeeper,
     )
+
+
+def _loop(  # noqa: PLR0913 - the parts of the intake
+    context: Context,
+    options: AlertsOptions,
+    store: Store,
+    *,
+    vault: Vault,
+    pulse: Pulse,
+    metrics: AlertMetrics,
+) -> Loop[MatchMade, Out]:
+    orders, clock = context.orders("alerts"), context.clock
+    recorder = Recorder(vault, clock, int(options.window_s * 1e9))
+    intake = Intake(
+        book=orders.book, store=store, recorder=recorder, pulse=pulse, metrics=metrics, clock=clock
+    )
+    return context.loop("alerts", MATCHES, intake.handle, tick=orders.feed.poll)
