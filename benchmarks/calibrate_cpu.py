@@ -9,8 +9,6 @@ is enrolled with the first one and searched for with the others (mated); the oth
 search, and everybody, where a non-mated search is one with the person's own entry left out.
 """
 
-# ruff: noqa: N803, N806, N815 - names end in the shape of what they hold
-
 import argparse
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Frames in, matches out: detect, embed and match together on the in-process broker, with real photographs."""
 
-# ruff: noqa: N806 - names end in the shape of what they hold
-
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager

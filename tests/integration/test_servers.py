@@ -133,7 +133,7 @@ def test_a_collection_is_made_searched_and_dropped(milvus: MilvusServer) -> None
         index = client.prepare_index_params()
         index.add_index("template", index_type="FLAT", metric_type="COSINE")
         client.create_collection(name, schema=schema, index_params=index, consistency_level="Strong")
-        templates_ND = np.eye(8, dtype=np.float32)  # noqa: N806 -- the shape is in the name
+        templates_ND = np.eye(8, dtype=np.float32)
         client.insert(name, [{"entry": n, "template": row} for n, row in enumerate(templates_ND)])
         (found,) = client.search(name, [templates_ND[3]], limit=1)
         assert [hit["entry"] for hit in found] == [3]

@@ -1,4 +1,3 @@
-# ruff: noqa: N806
 from collections.abc import Mapping
 
 import numpy as np

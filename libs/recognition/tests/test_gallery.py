@@ -1,4 +1,3 @@
-# ruff: noqa: N803, N806
 import stat
 import subprocess
 import sys

@@ -1,4 +1,3 @@
-# ruff: noqa: N806
 import contextlib
 import io
 import subprocess

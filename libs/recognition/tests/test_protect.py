@@ -1,4 +1,3 @@
-# ruff: noqa: N806
 import numpy as np
 import pytest
 from hypothesis import given, settings

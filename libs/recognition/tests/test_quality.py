@@ -1,4 +1,3 @@
-# ruff: noqa: N803, N806
 from collections.abc import Callable, Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A control with an in-process broker, a clock that is told, a gallery in memory and pictures made of words."""
 
-# ruff: noqa: N803, N806 - names end in the shape of what they hold
-
 import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator

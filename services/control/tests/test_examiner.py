@@ -1,7 +1,5 @@
 """Real pictures through the real pack: enrolled as the live path would see them, or refused with the right reason."""
 
-# ruff: noqa: N806 - names end in the shape of what they hold
-
 import io
 import os
 import struct

@@ -1,7 +1,5 @@
 """Portraits: eyes level, always framed alike, never enlarged, nothing but pixels inside."""
 
-# ruff: noqa: N803, N806 - names end in the shape of what they hold
-
 import io
 import math
 

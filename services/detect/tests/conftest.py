@@ -1,7 +1,5 @@
 """A detect service's surroundings in one process, drawn faces, and a detector that is told where they are."""
 
-# ruff: noqa: N803 - names end in the shape of what they hold
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count

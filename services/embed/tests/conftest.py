@@ -1,7 +1,5 @@
 """An embed service's surroundings in one process, made-up crops, and an embedder without a model."""
 
-# ruff: noqa: N803, N806 - names end in the shape of what they hold
-
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -13,7 +13,7 @@ RATE_HZ = 25
 
 def gradient(width_px: int, height_px: int, number: int = 0) -> NDArray[np.uint8]:
     """Red rises to the right, blue downwards, green with `number`."""
-    picture_HWC = np.zeros((height_px, width_px, 3), np.uint8)  # noqa: N806 - shape legend
+    picture_HWC = np.zeros((height_px, width_px, 3), np.uint8)
     picture_HWC[:, :, 0] = np.linspace(0, 255, width_px)[np.newaxis, :]
     picture_HWC[:, :, 1] = 40 + 4 * (number % 50)
     picture_HWC[:, :, 2] = np.linspace(0, 255, height_px)[:, np.newaxis]
@@ -21,7 +21,7 @@ def gradient(width_px: int, height_px: int, number: int = 0) -> NDArray[np.uint8
 
 
 def frame_of(
-    picture_HWC: NDArray[np.uint8],  # noqa: N803 - shape legend
+    picture_HWC: NDArray[np.uint8],
     pix_fmt: str,
 ) -> av.VideoFrame:
     """Return an RGB picture as a frame of `pix_fmt`."""

@@ -1,7 +1,5 @@
 """A match service's surroundings in one process, made-up templates, and watchlists without a gallery."""
 
-# ruff: noqa: N803 - names end in the shape of what they hold
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar

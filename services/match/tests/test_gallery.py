@@ -1,7 +1,5 @@
 """The adapter asks again when Milvus does not answer, a few times, and passes on the rest at once."""
 
-# ruff: noqa: N803 - names end in the shape of what they hold
-
 from typing import cast
 
 import numpy as np

@@ -3,8 +3,6 @@
 Coordinates are pixel indices, as the detector gives them: the middle of the first pixel is (0, 0).
 """
 
-# ruff: noqa: N803 - names end in the shape of what they hold
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image

@@ -3,8 +3,6 @@
 Coordinates are pixel indices: the middle of the first pixel is (0, 0).
 """
 
-# ruff: noqa: N803, N806, N815 - names end in the shape of what they hold
-
 from dataclasses import dataclass
 from typing import Protocol
 

@@ -1,7 +1,5 @@
 """Turns aligned crops into templates: SFace (Zhong et al. 2021) in ONNX Runtime."""
 
-# ruff: noqa: N803, N806 - names end in the shape of what they hold
-
 from typing import Protocol
 
 import numpy as np

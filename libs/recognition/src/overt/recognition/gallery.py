@@ -4,8 +4,6 @@ One collection a watchlist and fingerprint. Vectors are stored rotated (see `pro
 they belong to and nothing else.
 """
 
-# ruff: noqa: N803, N806 - names end in the shape of what they hold
-
 import hashlib
 import logging
 import re

@@ -1,7 +1,5 @@
 """Error rates of one-to-many search in the terms of ISO/IEC 19795-1, each with its interval."""
 
-# ruff: noqa: N803, N806 - names end in the shape of what they hold
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Reads pictures that strangers made, and makes faces in a picture unrecognisable."""
 
-# ruff: noqa: N803, N806 - names end in the shape of what they hold
-
 import io
 import struct
 import warnings

@@ -4,8 +4,6 @@ This is no encryption: who holds the key, or many templates with their faces, ca
 unlinkability and renewability in the sense of ISO/IEC 24745 against whoever gets the store alone.
 """
 
-# ruff: noqa: N803, N806, N815 - names end in the shape of what they hold
-
 import hashlib
 import math
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ The components are measured on the aligned crop and the landmarks; the limits be
 with known size, blur and light, so that what is refused is what would also be recognised badly.
 """
 
-# ruff: noqa: N803, N806 - names end in the shape of what they hold
-
 from dataclasses import dataclass
 
 import numpy as np

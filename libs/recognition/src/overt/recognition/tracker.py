@@ -3,8 +3,6 @@
 The tracker sees boxes and scores only. It has no memory of appearance: who leaves and comes back is new.
 """
 
-# ruff: noqa: N803, N806 - names end in the shape of what they hold
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

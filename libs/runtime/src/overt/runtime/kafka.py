@@ -32,13 +32,15 @@ CONSUMER: Config = {
     # A member that died is missed after this long: its cameras are blind until then, and a commit with
     # Kafka away waits as long, which must be less than the time to drain.
     "session.timeout.ms": 10_000,
+    # A member that hangs loses its partitions after this long; until then a rebalance waits for it, and
+    # with the rebalance every other member's commit.
+    "max.poll.interval.ms": 60_000,
     # A rebalance is heard of at a heartbeat.
     "heartbeat.interval.ms": 1_000,
     "fetch.message.max.bytes": MAX_MESSAGE_BYTES,
     # What is read ahead of the loop; with large frames the default (64 MB) is seconds of old video.
     "queued.max.messages.kbytes": 32_000,
-    # Answer a fetch as soon as there is a byte, and don't back off for long when the read-ahead is full.
-    "fetch.wait.max.ms": 500,
+    # Don't back off for long when the read-ahead is full.
     "fetch.queue.backoff.ms": 10,
 }
 

@@ -87,10 +87,18 @@ class KafkaConsumer:
         return BrokerError(f"group {self._group} could not commit: {error.str()}")
 
     def _take(self, messages: Sequence[Message]) -> list[Record]:
-        records = [record_of(message) for message in messages]
+        records = [record_of(message) for message in messages if not self._was_away(message)]
         for record in records:
             self._uncommitted[record.topic, record.partition] = record.offset + 1
         return records
+
+    def _was_away(self, message: Message) -> bool:
+        """Whether this tells that the group went on without us; polling again joins it again."""
+        error = message.error()
+        if error is None or error.code() != KafkaError._MAX_POLL_EXCEEDED:  # noqa: SLF001
+            return False
+        self._errors.report(error)
+        return True
 
     def _on_gone(self, _: Client, partitions: list[TopicPartition]) -> None:
         """A rebalance, served inside `poll` or `close`: what was not committed comes back to somebody else."""

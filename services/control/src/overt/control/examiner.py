@@ -1,7 +1,5 @@
 """Looks at one picture as the live path would: one face, good enough, or a reason why not."""
 
-# ruff: noqa: N803, N806, N815 - names end in the shape of what they hold
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The picture of an entry that a judge sees beside a probe: one face, eyes level, a little surroundings."""
 
-# ruff: noqa: N803 - names end in the shape of what they hold
-
 import io
 import math
 

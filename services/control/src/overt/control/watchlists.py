@@ -1,7 +1,5 @@
 """Lists of people: begun, filled in whole steps, read by judges, erased."""
 
-# ruff: noqa: N815 - names end in the shape of what they hold
-
 import hashlib
 import hmac
 import threading

@@ -1,7 +1,5 @@
 """JPEG in and out through libjpeg-turbo, at the smallest scale that still serves."""
 
-# ruff: noqa: N803, N806 - names end in the shape of what they hold
-
 import numpy as np
 import simplejpeg  # type: ignore[import-untyped]
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """The region of a picture that is the portrait of one face: head and shoulder line, eyes at a fixed height."""
 
-# ruff: noqa: N803 - names end in the shape of what they hold
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """One look at one face that may be handed on, and the pictures made of it if it is."""
 
-# ruff: noqa: N803, N806, N815 - names end in the shape of what they hold
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """One camera's view: the faces in it now, and the best looks at them that wait to be handed on."""
 
-# ruff: noqa: N803, N806 - names end in the shape of what they hold
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol

@@ -1,7 +1,5 @@
 """Decides which crops may become templates and makes them, a batch at a time."""
 
-# ruff: noqa: N803, N806 - names end in the shape of what they hold
-
 from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol
 

@@ -1,7 +1,5 @@
 """Decides what a template may be searched in, and what of the answer leaves: matches, or nothing at all."""
 
-# ruff: noqa: N803, N806 - names end in the shape of what they hold
-
 import hashlib
 import hmac
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """The watchlists in Milvus, asked again a few times when they do not answer."""
 
-# ruff: noqa: N803 - names end in the shape of what they hold
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
