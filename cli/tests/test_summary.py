@@ -19,12 +19,12 @@ def test_every_figure_of_the_summary_is_a_metric_of_the_services() -> None:
     registry = CollectorRegistry()
     names = (
         *("overt_ingest_frames_read_total", "overt_ingest_frames_dropped_total", "overt_detect_faces_total"),
-        *("overt_detect_tracks_total", "overt_embed_templates_total"),
+        *("overt_detect_tracks_total", "overt_embed_templates_total", "overt_detect_frames_skipped_total"),
     )
     for value, name in enumerate(names, start=1):
         Counter(name, "One.", registry=registry).inc(value)
     summary = summarise(registry, [], 1.5)
-    assert (summary.frames_read, summary.frames_dropped, summary.faces_seen) == (1, 2, 3)
+    assert (summary.frames_read, summary.frames_dropped, summary.faces_seen) == (1, 2 + 6, 3)
     assert (summary.tracks, summary.templates, summary.seconds) == (4, 5, 1.5)
 
 

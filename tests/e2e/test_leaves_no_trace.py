@@ -1,5 +1,7 @@
 """Bright line: no face of anybody who raised no alert is on disk, in a log or in a database after a run."""
 
+import base64
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from overt.cli.demo import DemoFiles
 from overt.cli.embedded import UpOptions, up
 from overt.contracts.messages import FaceFound, FrameCaptured, MatchMade, TemplateMade
 from overt.contracts.wire import Out, TopicWire
+from overt.runtime import logs
 
 from .running import CACHE
 
@@ -33,10 +36,14 @@ class Biometrics:
             for content in (message.shot.crop_rgb, message.shot.portrait_jpeg, message.shot.context_jpeg):
                 self._take(content[1_024:])
         elif isinstance(message, TemplateMade):
-            self.pieces.add(message.template[:WINDOW_BYTES])
-            self.pieces.add(message.template[-WINDOW_BYTES:])
+            self.take_template(message.template)
         elif isinstance(message, MatchMade):
             self.matched.append(message.shot.crop_rgb)
+
+    def take_template(self, template: bytes) -> None:
+        for piece in (template[:WINDOW_BYTES], template[-WINDOW_BYTES:]):
+            # As it is, and as a careless log line would write it.
+            self.pieces |= {piece, piece.hex().encode(), base64.b64encode(piece)}
 
     def _take(self, content: bytes) -> None:
         for start in range(0, len(content) - WINDOW_BYTES, STEP_BYTES):
@@ -79,6 +86,8 @@ def test_after_a_run_no_face_and_no_template_is_anywhere_in_the_data_folder(
     scratch, data = tmp_path / "tmp", tmp_path / "data"
     scratch.mkdir()
     monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    logs.configure("DEBUG", "json")
     summary, code = up(
         UpOptions(
             videos=(str(demo_files.clip),),
@@ -105,7 +114,12 @@ def test_after_a_run_no_face_and_no_template_is_anywhere_in_the_data_folder(
 def test_the_search_finds_a_planted_crop_and_a_planted_template(tmp_path: Path) -> None:
     seen = Biometrics()
     crop = bytes(range(256)) * 147
+    template = bytes(range(255, -1, -1)) * 2
     seen._take(crop)
-    (tmp_path / "leak.db").write_bytes(b"header" + crop + b"footer")
+    seen.take_template(template)
     (tmp_path / "clean.db").write_bytes(b"header footer")
-    assert seen.found_in(tmp_path) == [str(tmp_path / "leak.db")]
+    (tmp_path / "crop.db").write_bytes(b"header" + crop + b"footer")
+    (tmp_path / "template.db").write_bytes(b"header" + template + b"footer")
+    (tmp_path / "template.log").write_text(f"found {template.hex()}")
+    found = ("crop.db", "template.db", "template.log")
+    assert seen.found_in(tmp_path) == [str(tmp_path / name) for name in found]

@@ -159,8 +159,8 @@ class Deployed:
         return {
             "OVERT_KAFKA_BOOTSTRAP": self.kafka.bootstrap,
             "OVERT_DATA_DIR": str(self.folder / "control"),
-            "OVERT_GALLERY_URI": self.milvus.uri,
             "OVERT_MODELS_DIR": str(self.models),
+            "OVERT_MILVUS_URI": self.milvus.uri,
             "OVERT_CONTROL_PORT": "0",
             "OVERT_CONTROL_OFFICER_TOKEN": self.tokens["officer"],
             "OVERT_CONTROL_SERVICE_TOKENS": json.dumps({name: self.tokens[name] for name in SERVICES}),

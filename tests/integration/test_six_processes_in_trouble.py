@@ -114,7 +114,7 @@ CASES = {
     ),
     "no Milvus": (
         ("control", "match"),
-        {"OVERT_GALLERY_URI": f"http://{NOWHERE}", "OVERT_MILVUS_URI": f"http://{NOWHERE}"},
+        {"OVERT_MILVUS_URI": f"http://{NOWHERE}"},
         f"the gallery does not answer: Fail connecting to server on {NOWHERE}",
     ),
     # The same code for every service, before it builds anything of its own.

@@ -187,7 +187,9 @@ def test_blurring_leaves_the_given_picture_and_the_kept_face_alone() -> None:
     blurred_HWC = blur_faces(image_HWC, boxes_N4, keep=0)
 
     assert np.array_equal(image_HWC, before_HWC)
-    assert np.array_equal(blurred_HWC[50:140, 50:120], image_HWC[50:140, 50:120])
+    # Middles at 85 and 145: the boxes share 110 to 120, which is parted at 115.
+    assert np.array_equal(blurred_HWC[50:140, 50:114], image_HWC[50:140, 50:114])
+    assert not np.array_equal(blurred_HWC[65:140, 116:120], image_HWC[65:140, 116:120])
     assert (blurred_HWC[70:140, 130:170] != image_HWC[70:140, 130:170]).mean() > 0.9
     assert np.array_equal(blurred_HWC[:20], image_HWC[:20])
 
@@ -230,3 +232,14 @@ def test_a_blurred_face_is_recognised_neither_by_the_detector_nor_by_the_embedde
         crops_NHWC = np.stack([align_crop(one, found.landmarks_N52[0]) for one in (image_HWC, blurred_HWC)])
         first_D, second_D = pack.embedder.embed(crops_NHWC)
         assert float(first_D @ second_D) < threshold / 2, name
+
+
+def test_where_two_boxes_meet_each_pixel_goes_with_the_nearer_face() -> None:
+    image_HWC = np.random.default_rng(3).integers(0, 255, (120, 200, 3), dtype=np.uint8)
+    boxes_N4 = np.array([[20, 20, 100, 100], [70, 20, 150, 100]], np.float32)
+    blurred_HWC = blur_faces(image_HWC, boxes_N4, keep=0)
+    nearer_the_kept, nearer_the_other = (slice(40, 80), slice(40, 80)), (slice(40, 80), slice(90, 100))
+    assert np.array_equal(blurred_HWC[nearer_the_kept], image_HWC[nearer_the_kept])
+    assert not np.array_equal(blurred_HWC[nearer_the_other], image_HWC[nearer_the_other])
+    changed = np.abs(blurred_HWC[nearer_the_other].astype(int) - image_HWC[nearer_the_other]).mean()
+    assert changed > 30

@@ -26,7 +26,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         monkeypatch.delenv(name)
     for name, value in TOLD.items():
         monkeypatch.setenv(name, value)
-    for name in ("data_dir", "gallery_uri", "models_dir"):
+    for name in ("data_dir", "milvus_uri", "models_dir"):
         monkeypatch.setenv(f"OVERT_{name}".upper(), str(tmp_path / name))
     monkeypatch.setattr("overt.control.__main__.logs.configure", lambda *_: None)
     return monkeypatch
@@ -53,11 +53,11 @@ def test_a_process_without_settings_says_so_in_one_line_and_ends_with_two() -> N
 def test_settings_that_are_missing_are_named(
     told: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told.delenv("OVERT_GALLERY_URI")
+    told.delenv("OVERT_MILVUS_URI")
     told.delenv("OVERT_CONTROL_OFFICER_TOKEN")
     assert process.main() == 2
     line = capsys.readouterr().err
-    assert "OVERT_GALLERY_URI: is not set" in line
+    assert "OVERT_MILVUS_URI: is not set" in line
     assert "OVERT_CONTROL_OFFICER_TOKEN: is not set" in line
 
 

@@ -7,10 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from overt.alerts.server import PortBusy
-from overt.cli import demo as demo_run
 from overt.cli.datafolder import DataFolderRefused, default_data_dir
-from overt.cli.embedded import UpOptions, up
 from overt.cli.models import CacheDir, models_app
 from overt.cli.progress import say
 from overt.cli.summary import Summary, in_words
@@ -22,9 +19,10 @@ from overt.ingest.errors import SourceError
 from overt.recognition.errors import RecognitionError
 from overt.runtime import logs
 from overt.runtime.broker import BrokerError
+from overt.runtime.process import CannotBegin
 
 # What a user can mend: said in one line, exit code 2. Anything else is our fault and shows its trace.
-USERS_TO_MEND = (DataFolderRefused, PortBusy, SourceError, RecognitionError, ControlError, BrokerError)
+USERS_TO_MEND = (DataFolderRefused, CannotBegin, SourceError, RecognitionError, ControlError, BrokerError)
 MISUSED = 2
 
 app = typer.Typer(
@@ -91,6 +89,8 @@ def demo(  # noqa: PLR0913 - one parameter an option
     data: DataDir,
 ) -> None:
     """Show it all on real pictures: people walk through a square, one of them is on the watchlist."""
+    from overt.cli import demo as demo_run  # noqa: PLC0415 - Milvus alone takes seconds to import
+
     logs.configure("INFO", "console")
     _finish(
         *demo_run.run(cache, data, once=once, port=port, open_browser=open_browser and not once), json=json
@@ -120,6 +120,8 @@ def up_command(  # noqa: PLR0913 - one parameter an option
     data: DataDir,
 ) -> None:
     """Run a deployment with your own cameras or recordings and your own watchlist, in this process."""
+    from overt.cli.embedded import UpOptions, up  # noqa: PLC0415 - as above
+
     logs.configure("INFO", "console")
     options = UpOptions(
         videos=tuple(video),

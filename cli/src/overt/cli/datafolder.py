@@ -24,7 +24,11 @@ def data_folder(path: Path, *, empty: bool = False) -> Iterator[Path]:
     The lock is the kernel's, so it ends with the process, however that ends. Raises DataFolderRefused,
     DataFolderBusy.
     """
-    others = {entry.name for entry in path.iterdir()} - {LOCK} if path.is_dir() else set()
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataFolderRefused(f"{path} can't be made a folder: {error.strerror}") from None
+    others = {entry.name for entry in path.iterdir()} - {LOCK}
     if others and MARK not in others:
         raise DataFolderRefused(f"{path} holds other things than Overt's: give an empty folder with --data")
     lock = FolderLock(path, LOCK)

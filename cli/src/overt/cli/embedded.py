@@ -4,7 +4,7 @@ import secrets
 import threading
 import webbrowser
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from overt.alerts import service as alerts
-from overt.alerts.server import WebServer
+from overt.alerts.server import WebServer, require_free
 from overt.alerts.settings import AlertsOptions
 from overt.cli.calibration import in_words as calibration_in_words
 from overt.cli.control_adapters import ControlReferences, stop_with
@@ -24,6 +24,7 @@ from overt.contracts.context import Context
 from overt.contracts.orders import Order, Purpose
 from overt.contracts.wire import memory_topics
 from overt.control.control import Control
+from overt.control.errors import Unknown
 from overt.control.policy import Category, OrderDraft
 from overt.control.service import ControlOptions, World
 from overt.control.service import build as build_control
@@ -47,6 +48,7 @@ from overt.runtime.memory import MemoryBroker
 from overt.runtime.process import Runner
 
 DRAIN_CHECK_S = 0.1
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +89,20 @@ class _Plant:
 def up(options: UpOptions) -> tuple[Summary, int]:
     """Run a deployment from its order to its end; return what it came to and the exit code.
 
-    Raises SourceRefused, ModelsMissing, DataFolderRefused, PortBusy, ControlError: nothing was begun then.
+    Raises SourceRefused, ModelsMissing, DataFolderRefused, CannotBegin, ControlError: nothing was begun
+    then, and nothing of an earlier run is lost.
     """
     for source in options.videos:
         probe_source(source)
     pack = load_pack("cpu", models_dir(options.cache_dir))
     with ExitStack() as stack:
+        require_free(LOOPBACK, options.port)
         folder = stack.enter_context(data_folder(options.data_dir, empty=options.fresh))
         plant = _build(options, folder, pack, stack)
-        order = _order(options, plant.control, pack)
-        stack.callback(_end, plant.control, order)
+        name = _new_name(plant.clock)
+        # Before the first picture is enrolled: whatever goes wrong, nobody's template stays.
+        stack.callback(_end, plant.control, name)
+        order = _order(options, plant.control, pack, name)
         _invite(options, plant.room, plant.web, order)
         stop = threading.Event()
         runners = dict(plant.runners)
@@ -116,6 +122,7 @@ def _build(options: UpOptions, folder: Path, pack: Pack, stack: ExitStack) -> _P
     world = World(broker=broker, clock=clock, registry=registry, health=health)
     control = build_control(ControlOptions(data_dir=folder / "control"), world, pack=pack, gallery=gallery)
     stack.callback(control.close)
+    _end_what_was_left(control)
     context = Context(
         broker=broker,
         keys=control.keys,
@@ -123,6 +130,7 @@ def _build(options: UpOptions, folder: Path, pack: Pack, stack: ExitStack) -> _P
         clock=clock,
         registry=registry,
         loops=LoopCollectors(registry),
+        health=health,
     )
     room = alerts.build(
         context,
@@ -165,10 +173,14 @@ def _ingest_options(options: UpOptions) -> IngestOptions:
     return IngestOptions(cameras=cameras)
 
 
-def _order(options: UpOptions, control: Control, pack: Pack) -> Order:
+def _new_name(clock: Clock) -> str:
+    """Return what this run's deployment and watchlist are called after their kind."""
+    return datetime.fromtimestamp(clock.now_s(), UTC).strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
+
+
+def _order(options: UpOptions, control: Control, pack: Pack, name: str) -> Order:
     """Enrol the list and issue the order that everything below obeys."""
     now_s = SystemClock().now_s()
-    name = datetime.fromtimestamp(now_s, UTC).strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
     with steps() as report:
         enrolled = control.enrol_folder(
             options.watchlist,
@@ -193,10 +205,22 @@ def _order(options: UpOptions, control: Control, pack: Pack) -> Order:
     return order
 
 
-def _end(control: Control, order: Order) -> None:
+def _end(control: Control, name: str) -> None:
     """End the deployment whatever happened: its watchlist, templates and their keys are erased."""
-    control.end(order.deployment_id)
-    say(f"deployment {order.deployment_id} has ended: watchlist and templates erased")
+    with suppress(Unknown):  # refused: there never was an order
+        control.end(f"deployment-{name}")
+        say(f"deployment-{name} has ended")
+    with suppress(Unknown):  # erased with its order
+        control.erase_watchlist(f"list-{name}")
+    say(f"watchlist list-{name} is erased: templates, pictures and their keys")
+
+
+def _end_what_was_left(control: Control) -> None:
+    """End the deployments of a run that was killed: their cameras are gone, their lists must go too."""
+    for deployment_id, order in control.orders().items():
+        if order.state != "ended":
+            control.end(deployment_id)
+            say(f"{deployment_id} was left by a run that did not end in order: ended now, its list erased")
 
 
 def _invite(options: UpOptions, room: alerts.AlertsService, web: WebServer, order: Order) -> None:

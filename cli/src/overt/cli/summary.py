@@ -18,7 +18,10 @@ class AlertSummary(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """One run. `faces_seen` counts detections over all pictures, `tracks` the passes they belong to."""
+    """One run. `faces_seen` counts detections over all pictures, `tracks` the passes they belong to.
+
+    `frames_dropped` counts every picture that nobody looked at, wherever the pipeline let go of it.
+    """
 
     frames_read: int
     frames_dropped: int
@@ -27,6 +30,10 @@ class Summary(msgspec.Struct, frozen=True):
     templates: int
     alerts: tuple[AlertSummary, ...]
     seconds: float
+
+
+# At the camera, and at the detector for pictures that were no longer fresh when their turn came.
+DROPPED = ("overt_ingest_frames_dropped_total", "overt_detect_frames_skipped_total")
 
 
 def total(registry: CollectorRegistry, name: str) -> int:
@@ -40,7 +47,7 @@ def summarise(registry: CollectorRegistry, alerts: Sequence[AlertSummary], secon
     """Read the counters of a finished run."""
     return Summary(
         frames_read=total(registry, "overt_ingest_frames_read_total"),
-        frames_dropped=total(registry, "overt_ingest_frames_dropped_total"),
+        frames_dropped=sum(total(registry, name) for name in DROPPED),
         faces_seen=total(registry, "overt_detect_faces_total"),
         tracks=total(registry, "overt_detect_tracks_total"),
         templates=total(registry, "overt_embed_templates_total"),

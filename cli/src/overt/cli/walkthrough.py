@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 import av
@@ -10,6 +11,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from overt.cli.scene import HEIGHT_PX, RATE_HZ, SECONDS, WALKS, WIDTH_PX, Figure, Walk
 
+GRAINS = 4
 Sizes = Mapping[int, Image.Image]
 
 
@@ -166,11 +168,12 @@ def with_light_and_noise(picture: Image.Image, at_s: float) -> Image.Image:
     """Return the picture under a slowly passing cloud, with the grain of a small sensor."""
     light = 1.0 - 0.12 * (0.5 - 0.5 * math.cos(2 * math.pi * at_s / 9.0))
     lit = picture.point(lambda value: value * light)
-    grain = _GRAIN[int(at_s * RATE_HZ) % len(_GRAIN)]
+    grain = _grain()[int(at_s * RATE_HZ) % GRAINS]
     return ImageChops.add(lit, grain, offset=-8)
 
 
-def _make_grain(count: int = 4) -> list[Image.Image]:
+@cache
+def _grain() -> list[Image.Image]:
     random = np.random.default_rng(7)
     return [
         Image.merge("RGB", (plane,) * 3)
@@ -178,9 +181,6 @@ def _make_grain(count: int = 4) -> list[Image.Image]:
             Image.fromarray(
                 random.normal(8, 1.5, (HEIGHT_PX, WIDTH_PX)).clip(0, 16).astype(np.uint8),
             )
-            for _ in range(count)
+            for _ in range(GRAINS)
         )
     ]
-
-
-_GRAIN = _make_grain()

@@ -4,7 +4,7 @@ A service's `build(context, settings, …)` is the same over Kafka and in one pr
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import msgspec
@@ -17,6 +17,7 @@ from overt.contracts.topics import DEPLOYMENTS, Topic
 from overt.contracts.wire import OrderFeed, Out, TopicWire
 from overt.runtime.broker import Broker
 from overt.runtime.clock import Clock
+from overt.runtime.health import Health
 from overt.runtime.keys import KeySource
 from overt.runtime.loop import Loop, LoopLimits
 from overt.runtime.loop_metrics import LoopCollectors
@@ -44,6 +45,7 @@ class Context:
     clock: Clock
     registry: CollectorRegistry
     loops: LoopCollectors
+    health: Health = field(default_factory=Health)
 
     def orders(self, service: str) -> Orders:
         """Return an order book of the service's own: every service verifies every order itself."""
@@ -52,7 +54,8 @@ class Context:
         def refused(reason: str) -> None:
             log.error("order refused", service=service, reason=reason)
 
-        return Orders(book, OrderFeed(self.broker.table(DEPLOYMENTS.name), book, refused))
+        reader = self.broker.table(DEPLOYMENTS.name)
+        return Orders(book, OrderFeed(reader, book, refused, on_over=self.keys.forget))
 
     def loop(
         self,

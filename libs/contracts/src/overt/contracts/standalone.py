@@ -15,7 +15,7 @@ from overt.contracts.context import Context
 from overt.runtime import logs, process
 from overt.runtime.broker import BrokerError
 from overt.runtime.clock import SystemClock
-from overt.runtime.health import Health, HealthServer, PortTaken
+from overt.runtime.health import HealthServer, PortTaken
 from overt.runtime.kafka import KafkaBroker
 from overt.runtime.keys import KeyGone, KeySource
 from overt.runtime.keys_http import KeysUnavailable, RemoteKeys
@@ -65,7 +65,8 @@ def main(
         sys.stderr.write(f"overt {service}: {error}\n")
         return process.MISUSED
     logs.configure(told.log_level, told.log_format)
-    context, health = connect(told, service, kafka=kafka), Health()
+    context = connect(told, service, kafka=kafka)
+    health = context.health
     health.set("process", "starting")
     try:
         server = HealthServer(health, context.registry, told.health_host, told.health_port)

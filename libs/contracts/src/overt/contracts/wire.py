@@ -108,12 +108,23 @@ def _looks_sealed(value: bytes) -> bool:
 
 
 class OrderFeed:
-    """Keeps an OrderBook up to date from `deployments.v1`; call `poll` often, from one thread."""
+    """Keeps an OrderBook up to date from `deployments.v1`; call `poll` often, from one thread.
 
-    def __init__(self, reader: TableReader, book: OrderBook, on_refused: Callable[[str], None]) -> None:
+    `on_over` is called with the id of a deployment that was stopped or has ended.
+    """
+
+    def __init__(
+        self,
+        reader: TableReader,
+        book: OrderBook,
+        on_refused: Callable[[str], None],
+        *,
+        on_over: Callable[[str], None] = lambda _deployment_id: None,
+    ) -> None:
         self._reader = reader
         self._book = book
         self._on_refused = on_refused
+        self._on_over = on_over
 
     def poll(self) -> None:
         """Take over every order that has arrived; a refused one is reported and changes nothing."""
@@ -126,7 +137,9 @@ class OrderFeed:
     def _take(self, value: bytes | None) -> None:
         if value is None:
             raise OrderRefused("an order was taken off the topic: what is known of it stays")
-        self._book.apply(cast("SignedOrder", decode(DEPLOYMENTS, value)))
+        order = self._book.apply(cast("SignedOrder", decode(DEPLOYMENTS, value)))
+        if order.state != "active":
+            self._on_over(order.deployment_id)
 
 
 def memory_topics() -> dict[str, TopicLimits]:

@@ -59,6 +59,8 @@ class Gallery:
         # pymilvus logs what it raises; we raise it too, once, in our own words.
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
         logging.getLogger("milvus_lite").setLevel(logging.CRITICAL)
+        # Milvus Lite lacks a call that pymilvus makes and does without: grpc prints a trace for it.
+        logging.getLogger("grpc._server").setLevel(logging.CRITICAL)
         self._dimensions: dict[str, int] = {}
         self._folder = _folder(uri)
         address = embedded_milvus.open_folder(self._folder) if self._folder else uri

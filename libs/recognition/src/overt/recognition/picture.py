@@ -63,7 +63,8 @@ def blur_faces(
     """Return a copy in which every face but number `keep` is beyond recognition.
 
     An ellipse larger than the box is reduced to 6 x 6 cells or fewer and smoothed: what is left holds 36
-    colours. The kept face stays as it is wherever another face's ellipse does not cover its own box.
+    colours. The kept face stays as it is; where its box meets another face's, each pixel belongs to the face
+    whose middle is nearer, in box sizes, and is shown or blurred with it.
     """
     picture = Image.fromarray(image_HWC)
     for number, box in enumerate(boxes_N4):
@@ -72,8 +73,25 @@ def blur_faces(
     blurred_HWC = np.array(picture)
     if keep is not None:
         left, top, right, bottom = _pixels(boxes_N4[keep], image_HWC.shape)
-        blurred_HWC[top:bottom, left:right] = image_HWC[top:bottom, left:right]
+        kept_HW = _nearest_to(keep, boxes_N4, (left, top, right, bottom))
+        blurred_HWC[top:bottom, left:right][kept_HW] = image_HWC[top:bottom, left:right][kept_HW]
     return blurred_HWC
+
+
+def _nearest_to(
+    keep: int, boxes_N4: NDArray[np.floating], region: tuple[int, int, int, int]
+) -> NDArray[np.bool_]:
+    """Return which pixels of `region` (left, top, right, bottom) are nearest to the middle of face `keep`."""
+    left, top, right, bottom = region
+    rows_H1, columns_W = np.arange(top, bottom)[:, None] + 0.5, np.arange(left, right) + 0.5
+    size_N2 = np.maximum(boxes_N4[:, 2:] - boxes_N4[:, :2], 1.0)
+    middle_N2 = (boxes_N4[:, 2:] + boxes_N4[:, :2]) / 2
+    away_NHW = [
+        ((columns_W - x) / width) ** 2 + ((rows_H1 - y) / height) ** 2
+        for (x, y), (width, height) in zip(middle_N2, size_N2, strict=True)
+    ]
+    nearest_HW = np.argmin(np.stack(away_NHW), axis=0)
+    return np.asarray(nearest_HW == keep)
 
 
 def _content(source: Path | bytes, max_bytes: int) -> bytes:

@@ -24,6 +24,9 @@ class KeySource(Protocol):
     def by_id(self, key_id: str) -> DataKey:
         """Return the key that sealed something. Raises KeyGone."""
 
+    def forget(self, scope: str) -> None:
+        """Drop what is held of a scope that is over; whoever made the keys decides what still exists."""
+
 
 class KeyRing:
     """Makes epoch keys, holds them in memory only, and destroys them on time.
@@ -99,6 +102,9 @@ class KeyRing:
             if key_id not in self._keys:
                 raise KeyGone("the key of this payload was destroyed")
             return self._keys[key_id]
+
+    def forget(self, scope: str) -> None:
+        """Nothing to do: this ring made the keys, and whoever closes the scope destroys them."""
 
     def key_ids(self) -> frozenset[str]:
         """Ids of the keys that still exist: what an erasure certificate counts."""

@@ -54,6 +54,11 @@ class WebServer:
         self._pulse.close()
 
 
+def require_free(host: str, port: int) -> None:
+    """Raise PortBusy when the port is taken, before anything else is begun."""
+    _listen(host, port).close()
+
+
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)

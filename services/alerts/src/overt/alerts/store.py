@@ -179,7 +179,7 @@ def _stored(row: OutboxRow) -> Stored:
 
 def _open(url: str) -> Engine:
     parsed = make_url(url)
-    engine = create_engine(parsed)
+    engine = create_engine(parsed, hide_parameters=True)  # parameters are pictures and names
     if parsed.get_backend_name() != "sqlite":
         return engine
     if not parsed.database or parsed.database == ":memory:":

@@ -72,8 +72,8 @@ def _build(
     settings: ControlSettings, health: Health, registry: CollectorRegistry, stack: ExitStack
 ) -> Control:
     pack = load_pack(settings.pack, settings.models_dir, threads=settings.threads)
-    token = settings.gallery_token
-    gallery = Gallery(settings.gallery_uri, token=None if token is None else token.get_secret_value())
+    token = settings.milvus_token
+    gallery = Gallery(settings.milvus_uri, token=None if token is None else token.get_secret_value())
     stack.callback(gallery.close)
     broker = KafkaBroker(settings.kafka_bootstrap, client_id="overt-control")
     world = World(broker=broker, clock=SystemClock(), registry=registry, health=health)

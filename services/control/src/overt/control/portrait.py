@@ -7,14 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from overt.recognition.framing import EYES_FROM_TOP, portrait_side_px
+
 MAX_SIDE_PX = 400
-# The frame of a probe's portrait, so that both show faces of equal size: a square of 4.2 inter-eye distances,
-# the eyes at 45 % of its height.
-SIDE_IN_EYE_DISTANCES = 4.2
-# Inter-eye distance over the distance from the eyes' middle to the mouth's, in a face seen from the front: a
-# face that turns away narrows the first, not the second, and must not grow in the frame.
-EYES_OVER_EYES_TO_MOUTH = 0.86
-EYES_FROM_TOP = 0.45
 JPEG_QUALITY = 88
 
 
@@ -28,7 +23,7 @@ def portrait_jpeg(image_HWC: NDArray[np.uint8], landmarks_52: NDArray[np.float32
     # Pillow counts from the corner of the first pixel.
     right, left = landmarks_52[0].astype(float) + 0.5, landmarks_52[1].astype(float) + 0.5
     across = left - right
-    side = SIDE_IN_EYE_DISTANCES * _frontal_eye_distance_px(landmarks_52)
+    side = portrait_side_px(landmarks_52)
     side_px = max(16, min(MAX_SIDE_PX, round(side)))
     angle = math.atan2(across[1], across[0])
     region, offset = _region(image_HWC, (right + left) / 2, side)
@@ -46,13 +41,6 @@ def portrait_jpeg(image_HWC: NDArray[np.uint8], landmarks_52: NDArray[np.float32
         middle[1] - sin * anchor_x - cos * anchor_y,
     )
     return _render(region, affine, scale=scale, side_px=side_px)
-
-
-def _frontal_eye_distance_px(landmarks_52: NDArray[np.float32]) -> float:
-    """Return the inter-eye distance, for a turned face the one it would have from the front."""
-    across = landmarks_52[1] - landmarks_52[0]
-    down = (landmarks_52[3] + landmarks_52[4] - landmarks_52[0] - landmarks_52[1]) / 2
-    return max(math.hypot(*across), EYES_OVER_EYES_TO_MOUTH * math.hypot(*down))
 
 
 def _region(

@@ -39,12 +39,10 @@ class ControlSettings(BaseSettings):
         default=None,
         description="Ed25519 private key of orders, 32 bytes in base64; a file in the data folder if not set.",
     )
-    gallery_uri: str = Field(
+    milvus_uri: str = Field(
         min_length=1, description="Milvus: a server's address, or a file for Milvus Lite."
     )
-    gallery_token: SecretStr | None = Field(
-        default=None, description="Milvus token, if the server wants one."
-    )
+    milvus_token: SecretStr | None = Field(default=None, description="Milvus token, if the server wants one.")
     models_dir: Path = Field(description="Where `overt models fetch` has put the model files.")
     pack: str = Field(default="cpu", description="The model pack that enrols; all services use the same.")
     threads: int = Field(default=1, ge=1, le=64, description="Threads for recognition while enrolling.")

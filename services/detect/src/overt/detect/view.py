@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from overt.contracts.messages import FrameCaptured
 from overt.detect import jpeg
-from overt.detect.portrait import frontal_eye_distance_px
 from overt.detect.settings import DetectOptions
 from overt.detect.sighting import Sighting
 from overt.recognition.align import align_crop
 from overt.recognition.best_shots import BestShots, DueShot
 from overt.recognition.detector import Detections
+from overt.recognition.framing import frontal_eye_distance_px
 from overt.recognition.quality import PROBE, assess, probe_ok
 from overt.recognition.tracker import FaceTracker
 

@@ -25,7 +25,7 @@ def runners(context: Context, settings: IngestSettings) -> Mapping[str, Runner]:
             # A camera that is out of reach now is opened again later; a recording will not get better.
             if not parse_source(camera.source).is_endless:
                 probe_source(camera.source)
-        return build(context, settings.options()).runners
+        return build(context, settings.options(), health=context.health).runners
     except SourceRefused as error:
         raise CannotBegin(str(error)) from None
 
