@@ -42,7 +42,7 @@ format: $(UV) ## put the code into shape
 	@$(RUN) ruff format .
 	@$(RUN) ruff check --fix .
 
-docs: $(UV) ## write the generated pages and the screenshots again
+docs: $(UV) ## write the generated pages again (screenshots: scripts/screenshots.py)
 	@$(RUN) python scripts/generate_docs.py
 
 benchmark: $(UV) ## measure speed on this machine and print it with its spread
