@@ -201,18 +201,20 @@ def test_the_newest_order_may_be_told_again(key: Ed25519PrivateKey, make_order: 
     assert book.active("dep-1") == make_order()
 
 
-@pytest.mark.parametrize("state", ["active", "stopped"])
-def test_nothing_begins_an_ended_deployment_again(
-    key: Ed25519PrivateKey, make_order: MakeOrder, state: str
+@pytest.mark.parametrize(
+    ("known", "state"), [("ended", "active"), ("ended", "stopped"), ("stopped", "active")]
+)
+def test_nothing_begins_a_deployment_again_that_was_stopped_or_has_ended(
+    key: Ed25519PrivateKey, make_order: MakeOrder, known: str, state: str
 ) -> None:
-    book = book_of(key, ManualClock(NOW_S), make_order(revision=2, state="ended"))
-    with pytest.raises(OrderRefused, match=r"^the deployment has ended: nothing begins it again$"):
+    book = book_of(key, ManualClock(NOW_S), make_order(revision=2, state=known))
+    with pytest.raises(OrderRefused, match=rf"^the deployment is {known}: nothing makes it {state} again$"):
         book.apply(sign(make_order(revision=3, state=state), key))
     book.apply(sign(make_order(revision=4, state="ended"), key))
     assert book.active("dep-1") is None
 
 
-@given(orders=st.permutations([(1, "active"), (2, "active"), (3, "stopped"), (4, "active"), (5, "ended")]))
+@given(orders=st.permutations([(1, "active"), (2, "active"), (3, "stopped"), (4, "stopped"), (5, "ended")]))
 def test_the_book_comes_out_the_same_in_whatever_order_orders_arrive(
     key: Ed25519PrivateKey, make_order: MakeOrder, orders: Sequence[tuple[int, str]]
 ) -> None:
@@ -287,3 +289,15 @@ def test_an_order_taken_off_the_topic_is_not_forgotten(key: Ed25519PrivateKey, m
     OrderFeed(Reader([stopped, None, replayed]), book, refused.append).poll()
     assert book.active("dep-1") is None
     assert refused[-1] == "revision 1 is older than 2: replayed"
+
+
+def test_revisions_can_not_carry_a_deployment_past_its_twelve_hours(
+    key: Ed25519PrivateKey, make_order: MakeOrder
+) -> None:
+    first = make_order()
+    book = book_of(key, ManualClock(NOW_S), first)
+    late_s = first.starts_at_s + 12 * 3_600
+    later = make_order(revision=2, starts_at_s=late_s - 600, ends_at_s=late_s + 1)
+    with pytest.raises(OrderRefused, match=r"^a deployment lasts at most 43200 s from its first start$"):
+        book.apply(sign(later, key))
+    assert book.known()["dep-1"] == first

@@ -187,9 +187,9 @@ def test_blurring_leaves_the_given_picture_and_the_kept_face_alone() -> None:
     blurred_HWC = blur_faces(image_HWC, boxes_N4, keep=0)
 
     assert np.array_equal(image_HWC, before_HWC)
-    # Middles at 85 and 145: the boxes share 110 to 120, which is parted at 115.
-    assert np.array_equal(blurred_HWC[50:140, 50:114], image_HWC[50:140, 50:114])
-    assert not np.array_equal(blurred_HWC[65:140, 116:120], image_HWC[65:140, 116:120])
+    # The boxes share 110 to 120, which is parted about the middle.
+    assert np.array_equal(blurred_HWC[50:140, 50:110], image_HWC[50:140, 50:110])
+    assert not np.array_equal(blurred_HWC[65:140, 118:120], image_HWC[65:140, 118:120])
     assert (blurred_HWC[70:140, 130:170] != image_HWC[70:140, 130:170]).mean() > 0.9
     assert np.array_equal(blurred_HWC[:20], image_HWC[:20])
 
@@ -243,3 +243,12 @@ def test_where_two_boxes_meet_each_pixel_goes_with_the_nearer_face() -> None:
     assert not np.array_equal(blurred_HWC[nearer_the_other], image_HWC[nearer_the_other])
     changed = np.abs(blurred_HWC[nearer_the_other].astype(int) - image_HWC[nearer_the_other]).mean()
     assert changed > 30
+
+
+def test_a_small_face_on_a_large_kept_one_is_blurred_whole() -> None:
+    image_HWC = np.random.default_rng(4).integers(0, 255, (300, 300, 3), dtype=np.uint8)
+    boxes_N4 = np.array([[40, 40, 230, 270], [60, 50, 140, 150]], np.float32)
+    blurred_HWC = blur_faces(image_HWC, boxes_N4, keep=0)
+    small = (slice(60, 140), slice(75, 125))
+    assert (blurred_HWC[small] != image_HWC[small]).any(axis=2).mean() > 0.98
+    assert np.array_equal(blurred_HWC[180:260, 60:210], image_HWC[180:260, 60:210])

@@ -198,7 +198,8 @@ class BrokerContract:
                     mine = {partition for partition, _ in seen}
                     return seen >= {place for place in everything if place[0] in mine}
 
-                until(has_all_of_its_partitions)
+                with Reading(first):
+                    until(has_all_of_its_partitions)
 
     def test_a_poll_never_returns_more_than_asked_for(self, world: World) -> None:
         world.send(*numbered(10))

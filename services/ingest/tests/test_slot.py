@@ -40,3 +40,9 @@ def test_a_closed_slot_takes_nothing() -> None:
     slot.close()
     assert slot.put(1) is None
     assert slot.is_drained
+
+
+def test_a_full_slot_of_several_places_loses_its_oldest_and_keeps_the_order() -> None:
+    slot: Slot[int] = Slot(newest_wins=True, places=3)
+    assert [slot.put(number) for number in range(5)] == [None, None, None, 0, 1]
+    assert [slot.take(0) for _ in range(4)] == [2, 3, 4, None]

@@ -1,5 +1,6 @@
 """The `overt` command: reads the arguments, calls what does the work, and says in one line what went wrong."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -151,6 +152,8 @@ def _finish(summary: Summary, code: int, *, json: bool) -> None:
 
 def main() -> None:
     """Run the command; the console script's entry."""
+    # Until the loops run and take signals themselves: unwind, so that nothing half-enrolled stays.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except USERS_TO_MEND as error:

@@ -157,12 +157,16 @@ def _build(options: UpOptions, folder: Path, pack: Pack, stack: ExitStack) -> _P
 
 def _alerts_options(options: UpOptions, folder: Path, pack: Pack) -> AlertsOptions:
     calibration = pack.info.calibration
-    threshold = options.threshold or calibration.default_threshold
+    threshold = _threshold(options, pack)
     return AlertsOptions(
         database_url=f"sqlite:///{folder / 'alerts.db'}",
         calibration=calibration_in_words(calibration, threshold),
         port=options.port,
     )
+
+
+def _threshold(options: UpOptions, pack: Pack) -> float:
+    return pack.info.calibration.default_threshold if options.threshold is None else options.threshold
 
 
 def _ingest_options(options: UpOptions) -> IngestOptions:
@@ -197,7 +201,7 @@ def _order(options: UpOptions, control: Control, pack: Pack, name: str) -> Order
         ends_at_s=now_s + options.hours * 3600,
         camera_ids=tuple(f"camera-{number}" for number in range(1, len(options.videos) + 1)),
         watchlist_id=f"list-{name}",
-        threshold=options.threshold or pack.info.calibration.default_threshold,
+        threshold=_threshold(options, pack),
     )
     order = control.issue_order(draft)
     until = datetime.fromtimestamp(order.ends_at_s).astimezone().strftime("%H:%M %Z")
@@ -221,6 +225,9 @@ def _end_what_was_left(control: Control) -> None:
         if order.state != "ended":
             control.end(deployment_id)
             say(f"{deployment_id} was left by a run that did not end in order: ended now, its list erased")
+    for watchlist_id in control.kept_watchlists():
+        control.erase_watchlist(watchlist_id)
+        say(f"watchlist {watchlist_id} was left by a run that did not end in order: erased now")
 
 
 def _invite(options: UpOptions, room: alerts.AlertsService, web: WebServer, order: Order) -> None:

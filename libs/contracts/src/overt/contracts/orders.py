@@ -1,7 +1,7 @@
 """Deployment orders: signed, bounded in time and place, verified by every service on its own."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -18,6 +18,8 @@ Purpose = Literal[
     "sought_person_location",
 ]
 OrderState = Literal["active", "stopped", "ended"]
+# A deployment goes through these in order, never back.
+ORDER_STATES: tuple[OrderState, ...] = get_args(OrderState)
 MAX_ORDER_S = 12 * 3600
 MAX_ORDER_BYTES = 32_000
 MAX_CAMERAS = 64
@@ -107,6 +109,7 @@ class OrderBook:
         self._now_s = now_s
         self._latest_s = 0.0
         self._orders: dict[str, Order] = {}
+        self._first_start_s: dict[str, float] = {}
 
     def apply(self, signed: SignedOrder) -> Order:
         """Take over an order. Raises OrderRefused for a forged or an older one; the newest may repeat."""
@@ -116,8 +119,12 @@ class OrderBook:
             raise OrderRefused(f"revision {order.revision} is older than {known.revision}: replayed")
         if known is not None and order.revision == known.revision and order != known:
             raise OrderRefused(f"two different orders claim revision {order.revision}")
-        if known is not None and known.state == "ended" and order.state != "ended":
-            raise OrderRefused("the deployment has ended: nothing begins it again")
+        if known is not None and ORDER_STATES.index(order.state) < ORDER_STATES.index(known.state):
+            raise OrderRefused(f"the deployment is {known.state}: nothing makes it {order.state} again")
+        first_s = self._first_start_s.setdefault(order.deployment_id, order.starts_at_s)
+        if order.ends_at_s > first_s + MAX_ORDER_S:
+            # Else revision after revision could carry one deployment past its twelve hours.
+            raise OrderRefused(f"a deployment lasts at most {MAX_ORDER_S} s from its first start")
         self._orders[order.deployment_id] = order
         return order
 

@@ -25,6 +25,8 @@ DAMAGED = (
 )
 # The region around a box, in shares of its size: hair, ears and chin identify too.
 EXPAND = 0.3
+# Squared distance from the middle, in box sizes, of the ellipse that is a face: the box and a fifth more.
+OWN_ELLIPSE = 0.36
 
 
 def load_picture(
@@ -64,7 +66,8 @@ def blur_faces(
 
     An ellipse larger than the box is reduced to 6 x 6 cells or fewer and smoothed: what is left holds 36
     colours. The kept face stays as it is; where its box meets another face's, each pixel belongs to the face
-    whose middle is nearer, in box sizes, and is shown or blurred with it.
+    whose middle is nearer, in box sizes, and is shown or blurred with it; a smaller face keeps its whole
+    ellipse, so that none is shown in part on a larger one.
     """
     picture = Image.fromarray(image_HWC)
     for number, box in enumerate(boxes_N4):
@@ -73,15 +76,15 @@ def blur_faces(
     blurred_HWC = np.array(picture)
     if keep is not None:
         left, top, right, bottom = _pixels(boxes_N4[keep], image_HWC.shape)
-        kept_HW = _nearest_to(keep, boxes_N4, (left, top, right, bottom))
+        kept_HW = _shown_with(keep, boxes_N4, (left, top, right, bottom))
         blurred_HWC[top:bottom, left:right][kept_HW] = image_HWC[top:bottom, left:right][kept_HW]
     return blurred_HWC
 
 
-def _nearest_to(
+def _shown_with(
     keep: int, boxes_N4: NDArray[np.floating], region: tuple[int, int, int, int]
 ) -> NDArray[np.bool_]:
-    """Return which pixels of `region` (left, top, right, bottom) are nearest to the middle of face `keep`."""
+    """Return which pixels of `region` (left, top, right, bottom) belong to face `keep`."""
     left, top, right, bottom = region
     rows_H1, columns_W = np.arange(top, bottom)[:, None] + 0.5, np.arange(left, right) + 0.5
     size_N2 = np.maximum(boxes_N4[:, 2:] - boxes_N4[:, :2], 1.0)
@@ -90,8 +93,11 @@ def _nearest_to(
         ((columns_W - x) / width) ** 2 + ((rows_H1 - y) / height) ** 2
         for (x, y), (width, height) in zip(middle_N2, size_N2, strict=True)
     ]
-    nearest_HW = np.argmin(np.stack(away_NHW), axis=0)
-    return np.asarray(nearest_HW == keep)
+    shown_HW = np.argmin(np.stack(away_NHW), axis=0) == keep
+    for number, size_2 in enumerate(size_N2):
+        if number != keep and size_2.prod() < size_N2[keep].prod():
+            shown_HW &= away_NHW[number] > OWN_ELLIPSE
+    return np.asarray(shown_HW)
 
 
 def _content(source: Path | bytes, max_bytes: int) -> bytes:

@@ -53,7 +53,7 @@ class Guard:
         if method in ("GET", "HEAD"):
             return None
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and _place(origin) != host:
             return PlainTextResponse("Forms of other sites are refused.", 403)
         length = headers.get("content-length", "")
         if not length.isdigit() or int(length) > MAX_BODY_BYTES:
@@ -64,5 +64,13 @@ class Guard:
 def _hostname(host: str) -> str | None:
     try:
         return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def _place(origin: str) -> str | None:
+    """Return host and port of an Origin header, None for one that is no address."""
+    try:
+        return urlsplit(origin).netloc
     except ValueError:
         return None

@@ -1,5 +1,6 @@
 """Routes that show: the control room, one alert, a picture, the live stream."""
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -102,7 +103,8 @@ async def live(
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> StreamingResponse:
     """Stream what changes; what was missed since `Last-Event-ID`, or since `after`, comes first."""
-    position = int(last_event_id) if last_event_id and last_event_id.isdecimal() else after
+    is_position = last_event_id is not None and re.fullmatch(r"[0-9]{1,15}", last_event_id) is not None
+    position = int(last_event_id or 0) if is_position else after
     events: AsyncIterator[str] = desk.stream.events(position, lambda: desk.doorkeeper.is_alive(session))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(events, media_type="text/event-stream", headers=headers)

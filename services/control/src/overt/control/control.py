@@ -85,6 +85,10 @@ class Control:
         """What a judge sees of an entry. Raises Unknown."""
         return self._parts.watchlists.card(watchlist_id, entry_id)
 
+    def kept_watchlists(self) -> tuple[str, ...]:
+        """Ids of the lists that were not erased yet."""
+        return tuple(watchlist_id for watchlist_id, _ in self._parts.watchlists.store.kept())
+
     def erase_watchlist(self, watchlist_id: str) -> None:
         """Delete a list that no deployment uses. Raises Unknown, ListInUse."""
         self._parts.watchlists.erase(watchlist_id)

@@ -51,12 +51,12 @@ def read_folder(folder: Path) -> list[PictureFile]:
     `NAME.jpg` is an entry with one picture, a folder `NAME` is one entry with every picture in it. Hidden
     files are left out; what is no picture is listed too, so that its refusal is reported. Raises NoPictures.
     """
-    if not folder.is_dir():
-        raise NoPictures(f"{folder} is no folder")
     try:
+        if not folder.is_dir():
+            raise NoPictures(f"{folder} is no folder")
         files = list(_files(folder))
-    except PermissionError as error:
-        raise NoPictures(f"{error.filename} can't be read: permission denied") from None
+    except OSError as error:
+        raise NoPictures(f"{error.filename} can't be read: {error.strerror}") from None
     if not files:
         raise NoPictures(f"{folder} holds no pictures")
     return files
@@ -64,6 +64,8 @@ def read_folder(folder: Path) -> list[PictureFile]:
 
 def _files(folder: Path) -> Iterator[PictureFile]:
     for item in _visible(folder):
+        if item.is_dir() and item.is_symlink():
+            continue  # it may lead back here, and make one entry of everybody
         if item.is_dir():
             for inner in _visible(item):
                 yield _picture(item.name, f"{item.name}/{inner.name}", inner)

@@ -109,7 +109,8 @@ def purpose_is_one_of_five(draft: OrderDraft, _facts: Facts) -> str | None:
 
 def place_is_given(draft: OrderDraft, _facts: Facts) -> str | None:
     """An order names its place. Source: Bridges: unlawful because *where* was left to discretion [P]."""
-    return None if 1 <= len(draft.place.strip()) <= 200 else "the place must be given, in 1 to 200 characters"
+    is_given = 1 <= len(draft.place.strip()) <= 200 and draft.place.isprintable()
+    return None if is_given else "the place must be given, in 1 to 200 printable characters"
 
 
 def cameras_are_given(draft: OrderDraft, _facts: Facts) -> str | None:

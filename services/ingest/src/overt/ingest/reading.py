@@ -19,6 +19,11 @@ DEFAULT_RATE_HZ = 25.0
 MAX_RATE_HZ = 240.0
 
 
+# A fifth of a second at 25 pictures a second: a hiccup of the machine is made good, a pipeline that is
+# really slower than the camera loses its oldest pictures.
+PLACES = 5
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """A sampled picture on its way to the encoder. `sequence` counts the sampled ones, so gaps are drops."""
@@ -60,7 +65,7 @@ class Reader:
         self._metrics = metrics
         self._sequence = sequence
         self._halted = threading.Event()
-        self.slot: Slot[Taken] = Slot(newest_wins=play.live)
+        self.slot: Slot[Taken] = Slot(newest_wins=play.live, places=PLACES)
 
     def halt(self) -> None:
         """Decode nothing more than the picture in hand, and give it to nobody."""

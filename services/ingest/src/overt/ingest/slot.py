@@ -1,37 +1,40 @@
-"""Hands pictures from the decoder to the sender through one place: the newest wins, or the decoder waits."""
+"""Hands pictures from the decoder to the sender through a few places: the newest win, or the decoder waits."""
 
 import threading
+from collections import deque
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
 class Slot(Generic[T]):
-    """Room for one item. Safe between one giver and one taker."""
+    """Room for `places` items, taken in order. Safe between one giver and one taker."""
 
-    def __init__(self, *, newest_wins: bool) -> None:
-        """`newest_wins`: a full slot is overwritten; otherwise `put` waits until it is empty."""
+    def __init__(self, *, newest_wins: bool, places: int = 1) -> None:
+        """`newest_wins`: a full slot loses its oldest item; otherwise `put` waits until there is room."""
         self._newest_wins = newest_wins
+        self._places = places
         self._changed = threading.Condition()
-        self._item: T | None = None
+        self._items: deque[T] = deque()
         self._closed = False
 
     def put(self, item: T) -> T | None:
-        """Place `item`; return the older one that it displaced. A closed slot takes nothing."""
+        """Place `item`; return the oldest one if it was displaced. A closed slot takes nothing."""
         with self._changed:
             if not self._newest_wins:
-                self._changed.wait_for(lambda: self._item is None or self._closed)
+                self._changed.wait_for(lambda: len(self._items) < self._places or self._closed)
             if self._closed:
                 return None
-            displaced, self._item = self._item, item
+            displaced = self._items.popleft() if len(self._items) == self._places else None
+            self._items.append(item)
             self._changed.notify_all()
             return displaced
 
     def take(self, timeout_s: float) -> T | None:
-        """Return the item as soon as there is one; None after `timeout_s`, or at once when drained."""
+        """Return the oldest item as soon as there is one; None after `timeout_s`, or at once when drained."""
         with self._changed:
-            self._changed.wait_for(lambda: self._item is not None or self._closed, timeout_s)
-            item, self._item = self._item, None
+            self._changed.wait_for(lambda: self._items or self._closed, timeout_s)
+            item = self._items.popleft() if self._items else None
             self._changed.notify_all()
             return item
 
@@ -45,4 +48,4 @@ class Slot(Generic[T]):
     def is_drained(self) -> bool:
         """Whether it is closed and empty: nothing will come any more."""
         with self._changed:
-            return self._closed and self._item is None
+            return self._closed and not self._items

@@ -50,10 +50,16 @@ def parse_source(source: str) -> Source:
             raise SourceRefused(f"there is no device {shown}")
         return Source("device", source, shown)
     path = Path(source)
-    if path.is_dir():
-        return Source("folder", source, shown)
-    if path.is_file():
-        return Source("file", source, shown)
+    try:
+        source.encode()
+        if path.is_dir():
+            return Source("folder", source, shown)
+        if path.is_file():
+            return Source("file", source, shown)
+    except UnicodeEncodeError:
+        raise SourceRefused("the name of the file or folder is not UTF-8: rename it") from None
+    except OSError as error:
+        raise SourceRefused(f"{shown[:200]} can't be looked at: {error.strerror}") from None
     raise SourceRefused(f"there is no file or folder {shown}")
 
 
