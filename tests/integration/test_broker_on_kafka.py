@@ -78,14 +78,36 @@ def test_a_full_send_queue_makes_the_producer_wait_and_loses_nothing(kafka: Kafk
         assert values(read(consumer, 200)) == [value for _, value in numbered(200)]
 
 
-def test_a_record_the_broker_refuses_makes_every_later_flush_fail(kafka: KafkaServer, world: World) -> None:
-    narrow = f"{world.group}.narrow"
-    create_topics(kafka.bootstrap, [TopicSpec(narrow, 1, {"max.message.bytes": "1000"})])
-    producer = world.broker.producer()
-    producer.produce(narrow, b"key", bytes(5_000))
-    for _ in range(2):
+@pytest.fixture
+def narrow(kafka: KafkaServer, world: World) -> str:
+    """Return a topic whose broker refuses records above 1,000 bytes."""
+    name = f"{world.group}.narrow"
+    create_topics(kafka.bootstrap, [TopicSpec(name, 1, {"max.message.bytes": "1000"})])
+    return name
+
+
+def test_a_record_the_broker_refuses_fails_the_flush_once_and_what_comes_after_is_sent(
+    world: World, narrow: str
+) -> None:
+    with closing(world.broker.producer()) as producer:
+        producer.produce(narrow, b"key", bytes(5_000))
         with pytest.raises(Undelivered, match="1 records were not delivered"):
             producer.flush(PATIENCE_S)
+        producer.produce(narrow, b"key", b"small")
+        producer.flush(PATIENCE_S)
+    with world.member(topic=narrow) as consumer:
+        assert values(read(consumer, 1)) == [b"small"]
+
+
+def test_a_loss_is_told_to_the_thread_whose_record_it_was_and_to_whoever_closes(
+    world: World, narrow: str
+) -> None:
+    producer = world.broker.producer()
+    other = threading.Thread(target=lambda: producer.produce(narrow, b"key", bytes(5_000)))
+    other.start()
+    other.join()
+    producer.produce(narrow, b"key", b"small")
+    producer.flush(PATIENCE_S)
     with pytest.raises(Undelivered):
         producer.close()
 

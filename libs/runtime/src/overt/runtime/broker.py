@@ -71,7 +71,7 @@ class Producer(Protocol):
         """Hand over one record. Blocks while the send queue is full: that is the back-pressure."""
 
     def flush(self, timeout_s: float) -> None:
-        """Wait until everything handed over is confirmed. Raises Undelivered."""
+        """Wait until everything this thread handed over is confirmed. Raises Undelivered, once for each loss."""
 
     def close(self) -> None:
         """Flush what is left, then disconnect."""
