@@ -106,7 +106,7 @@ def test_a_loss_is_told_to_the_thread_whose_record_it_was_and_to_whoever_closes(
     other = threading.Thread(target=lambda: producer.produce(narrow, b"key", bytes(5_000)))
     other.start()
     other.join()
-    producer.produce(narrow, b"key", b"small")
+    producer.produce(world.events, b"key", b"mine")
     producer.flush(PATIENCE_S)
     with pytest.raises(Undelivered):
         producer.close()
