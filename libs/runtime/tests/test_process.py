@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -16,22 +18,25 @@ from overt.runtime.health import Health
 PATIENCE_S = 60.0
 
 PROGRAM = """
-import sys, threading
+import os, sys, threading
 from overt.runtime import logs, process
 from overt.runtime.health import Health
 
 logs.configure("INFO", "console")
 
+def say(line):
+    os.write(1, f"{line}\\n".encode())  # in one piece: print writes the line break on its own
+
 def drains(stop):
-    print("running", flush=True)
+    say("running")
     stop.wait()
-    print("committed", flush=True)
+    say("committed")
 
 def fails(stop):
     raise ValueError("the model is not there")
 
 def hangs(stop):
-    print("running", flush=True)
+    say("running")
     threading.Event().wait()
 
 runners = {name: globals()[name] for name in sys.argv[2:]}
@@ -40,13 +45,18 @@ sys.exit(process.run(runners, stop=threading.Event(), health=Health(), drain_tim
 """
 
 
-def start(*runners: str, drain_timeout_s: float = PATIENCE_S) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+@contextmanager
+def start(*runners: str, drain_timeout_s: float = PATIENCE_S) -> "Iterator[subprocess.Popen[str]]":
+    with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(drain_timeout_s), *runners],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as child:
+        try:
+            yield child
+        finally:
+            child.kill()  # after a failed assertion nobody would end it, and leaving the block waits for it
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
