@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import Self
@@ -200,6 +200,62 @@ class BrokerContract:
 
                 with Reading(first):
                     until(has_all_of_its_partitions)
+
+    def test_a_paused_member_gets_nothing_and_then_goes_on_where_it_was(self, world: World) -> None:
+        world.send(*numbered(3))
+        with world.member() as consumer:
+            until(lambda: consumer.poll(1, 0.1))
+            consumer.pause()
+            world.send((b"camera-1", b"3"))
+            assert [list(consumer.poll(100, 0.2)) for _ in range(3)] == [[], [], []]
+            consumer.resume()
+            assert values(read(consumer, 3)) == [b"1", b"2", b"3"]
+
+    def test_what_moves_during_a_pause_is_no_longer_held_and_what_comes_is_paused_too(
+        self, world: World
+    ) -> None:
+        world.send(*((key, b"x") for key in KEYS))
+        with world.member() as first:
+            records = read(first, len(KEYS))
+            assert all(first.holds(record) for record in records)
+            first.pause()
+            got: list[Record] = []
+
+            def poll() -> bool:
+                got.extend(first.poll(100, 0.05))
+                return True
+
+            with world.member() as joining, Reading(joining) as second:
+                until(lambda: poll() and second.records)
+                held = {record.partition for record in records if first.holds(record)}
+                assert not held & {partition for partition, _ in second.places()}
+            with pytest.raises(CommitRefused):
+                first.commit()
+            world.send(*((key, b"later") for key in KEYS))
+            for _ in range(20):
+                poll()
+            assert got == []
+            first.resume()
+            until(lambda: poll() and {record.key for record in got if record.value == b"later"} == set(KEYS))
+
+    def test_a_member_has_joined_even_if_there_is_no_partition_left_for_it(self, world: World) -> None:
+        with ExitStack() as stack:
+            members = [stack.enter_context(world.member()) for _ in range(PARTITIONS + 1)]
+
+            def all_joined() -> bool:
+                for member in members:
+                    member.poll(1, 0.02)
+                return all(member.joined() for member in members)
+
+            until(all_joined)
+
+    def test_the_lag_is_what_was_not_polled_yet(self, world: World) -> None:
+        world.send(*numbered(5))
+        with world.member() as consumer:
+            until(lambda: consumer.poll(1, 0.1))
+            until(lambda: consumer.lag() == {world.events: 4})
+            read(consumer, 4)
+            until(lambda: consumer.lag() == {world.events: 0})
 
     def test_a_poll_never_returns_more_than_asked_for(self, world: World) -> None:
         world.send(*numbered(10))

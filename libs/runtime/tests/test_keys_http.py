@@ -15,9 +15,11 @@ from overt.runtime.clock import ManualClock
 from overt.runtime.envelope import DataKey
 from overt.runtime.keys import KeyGone, KeyKind, KeyRing
 from overt.runtime.keys_http import (
+    CHECK_EVERY_S,
     GONE_MAX_AGE_S,
     GONE_MAX_KEYS,
     LASTING_MAX_AGE_S,
+    KeysRefused,
     KeysUnavailable,
     RemoteKeys,
     Retry,
@@ -114,6 +116,52 @@ def test_a_key_is_the_one_control_holds_and_is_asked_for_once(keys: RemoteKeys, 
     assert keys.current("camp", "epoch") == key
     assert keys.by_id(key.key_id) == key
     assert len(control.asked) == 1
+
+
+def test_a_control_that_restarted_names_another_key_and_it_is_taken_over(
+    keys: RemoteKeys, control: Control, clock: ManualClock
+) -> None:
+    before = keys.current("camp", "epoch")
+    control.ring = KeyRing(clock)
+    control.ring.open("camp", LASTING)
+    assert keys.current("camp", "epoch") == before
+    clock.advance(CHECK_EVERY_S)
+    after = keys.current("camp", "epoch")
+    assert after == control.ring.current("camp", "epoch") != before
+    # What this process can open it can open to the key's end.
+    assert keys.by_id(before.key_id) == before
+
+
+def test_while_control_is_away_the_held_key_serves_and_is_asked_for_no_more_often(
+    keys: RemoteKeys, control: Control, clock: ManualClock
+) -> None:
+    held = keys.current("camp", "epoch")
+    for check in range(1, 4):
+        control.mishaps += [(503, b"")]
+        clock.advance(CHECK_EVERY_S)
+        assert [keys.current("camp", "epoch") for _ in range(3)] == [held] * 3
+        assert len(control.asked) == 1 + check
+
+
+def test_a_held_key_does_not_outlive_its_epoch_because_control_is_away(
+    keys: RemoteKeys, control: Control, clock: ManualClock
+) -> None:
+    keys.current("camp", "epoch")
+    clock.advance(300)
+    control.mishaps += [(503, b"")] * 3
+    with pytest.raises(KeysUnavailable):
+        keys.current("camp", "epoch")
+
+
+def test_a_closed_scope_is_noticed_at_the_next_check(
+    keys: RemoteKeys, control: Control, clock: ManualClock
+) -> None:
+    keys.current("camp", "epoch")
+    control.ring.close("camp")
+    clock.advance(CHECK_EVERY_S)
+    for _ in range(2):
+        with pytest.raises(KeyGone):
+            keys.current("camp", "epoch")
 
 
 def test_the_next_epoch_is_asked_for_and_the_past_one_can_still_be_read(
@@ -218,7 +266,7 @@ def test_a_control_out_of_reach_is_named(clock: ManualClock) -> None:
 
 def test_a_refused_token_is_not_tried_again_and_not_shown(control: Control, clock: ManualClock) -> None:
     keys = remote(control, clock, token="not-the-right-token")
-    with pytest.raises(KeysUnavailable, match="token") as caught:
+    with pytest.raises(KeysRefused, match="token") as caught:
         keys.current("camp", "epoch")
     assert "not-the-right-token" not in str(caught.value)
     assert len(control.asked) == 1
@@ -250,7 +298,7 @@ def test_an_answer_that_is_no_key_is_refused_without_showing_it(
     keys: RemoteKeys, control: Control, answer: object
 ) -> None:
     control.mishaps.append((200, json.dumps(answer).encode()))
-    with pytest.raises(KeysUnavailable) as caught:
+    with pytest.raises(KeysRefused) as caught:
         keys.current("camp", "epoch")
     assert SECRET not in str(caught.value)
     assert keys.held() == frozenset()
@@ -258,5 +306,5 @@ def test_an_answer_that_is_no_key_is_refused_without_showing_it(
 
 def test_another_key_than_asked_for_is_refused(keys: RemoteKeys, control: Control) -> None:
     control.mishaps.append((200, json.dumps(GOOD).encode()))
-    with pytest.raises(KeysUnavailable, match="another key"):
+    with pytest.raises(KeysRefused, match="another key"):
         keys.by_id("camp/epoch/2")

@@ -1,10 +1,13 @@
 """Settings: read from the environment, refused in one line that shows no value."""
 
 import base64
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 
+from overt.runtime.kafka_security import KafkaLogin
 from overt.runtime.settings import ServiceSettings, SettingsError, load
 
 SECRET = "a-secret-of-this-service"
@@ -79,6 +82,43 @@ def test_a_wrong_value_is_refused_by_name_and_not_shown(
     assert reason in line
     assert "\n" not in line
     assert value not in line or value in ("0", "short")
+
+
+def test_without_a_user_the_connection_to_kafka_is_plain() -> None:
+    assert load(ServiceSettings).kafka_login is None
+
+
+def test_a_user_a_password_and_an_authority_make_a_login(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.touch()
+    monkeypatch.setenv("OVERT_KAFKA_USERNAME", "detect")
+    monkeypatch.setenv("OVERT_KAFKA_PASSWORD", SECRET)
+    monkeypatch.setenv("OVERT_KAFKA_CA_FILE", str(authority))
+    settings = load(ServiceSettings)
+    assert settings.kafka_login == KafkaLogin("detect", SecretStr(SECRET), authority)
+    assert SECRET not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"USERNAME": "detect"}, "OVERT_KAFKA_USERNAME and OVERT_KAFKA_PASSWORD go together"),
+        ({"PASSWORD": SECRET}, "OVERT_KAFKA_USERNAME and OVERT_KAFKA_PASSWORD go together"),
+        ({"CA_FILE": __file__}, "OVERT_KAFKA_CA_FILE needs OVERT_KAFKA_USERNAME"),
+        ({"CA_FILE": "nowhere.pem"}, "OVERT_KAFKA_CA_FILE: path does not point to a file"),
+    ],
+    ids=["no password", "no user", "an authority alone", "no such file"],
+)
+def test_half_a_login_is_refused(
+    given: Mapping[str, str], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(f"OVERT_KAFKA_{name}", value)
+    with pytest.raises(SettingsError) as caught:
+        load(ServiceSettings)
+    assert str(caught.value) == f"settings are wrong: {line}"
 
 
 def test_all_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

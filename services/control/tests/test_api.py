@@ -17,7 +17,7 @@ from overt.control.control import Control
 from overt.control.policy import ROUTE_ACCESS, SERVICES, OrderDraft
 from overt.runtime.clock import ManualClock
 from overt.runtime.keys import KeyGone
-from overt.runtime.keys_http import KeysUnavailable, RemoteKeys
+from overt.runtime.keys_http import KeysRefused, RemoteKeys
 
 OFFICER_TOKEN = "officer-token-0123456789"
 SERVICE_TOKENS: Mapping[str, str] = {name: f"{name}-token-0123456789" for name in SERVICES}
@@ -209,7 +209,7 @@ def test_the_runtime_client_and_this_api_understand_each_other(app: FastAPI, con
 
 def test_the_runtime_client_is_told_that_it_may_not_have_a_key(app: FastAPI) -> None:
     keys = remote(app, "ingest")
-    with pytest.raises(KeysUnavailable, match="may not have that key"):
+    with pytest.raises(KeysRefused, match="may not have that key"):
         keys.current("watchlist.w1", "lasting")
     keys.close()
 

@@ -25,6 +25,7 @@ from overt.recognition.protect import Rotation
 from overt.runtime.clock import ManualClock
 from overt.runtime.envelope import DataKey
 from overt.runtime.keys import KeyRing
+from overt.runtime.loop import Unavailable
 from overt.runtime.loop_metrics import LoopCollectors
 from overt.runtime.memory import MemoryBroker
 
@@ -67,7 +68,7 @@ class FakeWatchlists:
     def __init__(self) -> None:
         self.searches: list[tuple[str, int]] = []
         self.rotations: list[Rotation] = []
-        self.failure: GalleryError | None = None
+        self.failure: GalleryError | Unavailable | None = None
 
     def search(
         self,

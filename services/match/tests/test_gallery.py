@@ -1,16 +1,16 @@
-"""The adapter asks again when Milvus does not answer, a few times, and passes on the rest at once."""
+"""The adapter asks for what the order names, and says in the loop's words that Milvus is away."""
 
 from typing import cast
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from structlog.testing import capture_logs
 
-from overt.match.gallery import GalleryWatchlists, Retry
+from overt.match.gallery import GalleryWatchlists
 from overt.recognition.errors import GalleryError, GalleryUnavailable, WatchlistMissing
 from overt.recognition.gallery import Gallery, Hit
 from overt.recognition.protect import Rotation
+from overt.runtime.loop import Unavailable
 
 from .conftest import ORDER, OWN, direction
 
@@ -41,35 +41,23 @@ class FailingGallery:
         return [[Hit("e1", 0.9)]]
 
 
-def watchlists(gallery: FailingGallery, pauses_s: list[float]) -> GalleryWatchlists:
-    retry = Retry(attempts=3, first_pause_s=0.2, sleep=pauses_s.append)
-    return GalleryWatchlists(cast("Gallery", gallery), max_candidates=5, retry=retry)
+def watchlists(gallery: FailingGallery) -> GalleryWatchlists:
+    return GalleryWatchlists(cast("Gallery", gallery), max_candidates=5)
 
 
 def test_a_search_asks_for_the_orders_list_pack_and_threshold() -> None:
     gallery = FailingGallery()
-    assert watchlists(gallery, []).search(ORDER, PROBES, ROTATION) == [[Hit("e1", 0.9)]]
+    assert watchlists(gallery).search(ORDER, PROBES, ROTATION) == [[Hit("e1", 0.9)]]
     assert gallery.asked == [("w1", OWN, 1, True, 0.5, 5)]
 
 
-def test_a_gallery_that_does_not_answer_is_asked_again_after_growing_pauses() -> None:
-    gallery, pauses_s = FailingGallery(GalleryUnavailable("down"), GalleryUnavailable("down")), list[float]()
-    with capture_logs() as logs:
-        assert watchlists(gallery, pauses_s).search(ORDER, PROBES, ROTATION) == [[Hit("e1", 0.9)]]
-    assert pauses_s == [0.2, 0.4]
-    assert [line["log_level"] for line in logs] == ["warning", "warning"]
+def test_a_gallery_that_does_not_answer_is_unavailable_with_its_reason() -> None:
+    gallery = FailingGallery(GalleryUnavailable("down"))
+    with pytest.raises(Unavailable, match="down"):
+        watchlists(gallery).search(ORDER, PROBES, ROTATION)
+    assert watchlists(gallery).search(ORDER, PROBES, ROTATION) == [[Hit("e1", 0.9)]]
 
 
-def test_a_gallery_that_stays_away_is_given_up() -> None:
-    gallery, pauses_s = FailingGallery(*[GalleryUnavailable("down")] * 9), list[float]()
-    with pytest.raises(GalleryUnavailable):
-        watchlists(gallery, pauses_s).search(ORDER, PROBES, ROTATION)
-    assert len(gallery.asked) == 3
-
-
-def test_a_list_that_is_not_there_is_not_asked_for_again() -> None:
-    gallery, pauses_s = FailingGallery(WatchlistMissing("gone")), list[float]()
+def test_a_list_that_is_not_there_is_no_outage() -> None:
     with pytest.raises(WatchlistMissing):
-        watchlists(gallery, pauses_s).search(ORDER, PROBES, ROTATION)
-    assert len(gallery.asked) == 1
-    assert pauses_s == []
+        watchlists(FailingGallery(WatchlistMissing("gone"))).search(ORDER, PROBES, ROTATION)

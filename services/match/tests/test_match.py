@@ -13,7 +13,8 @@ from overt.contracts.codec import encode
 from overt.contracts.messages import TemplateMade
 from overt.contracts.orders import Order
 from overt.contracts.topics import MATCHES
-from overt.recognition.errors import GalleryError, GalleryUnavailable, WatchlistMissing, WrongFingerprint
+from overt.recognition.errors import GalleryError, WatchlistMissing, WrongFingerprint
+from overt.runtime.loop import Unavailable
 
 from .conftest import NOW_S, OTHER, OWN, World, lasting
 
@@ -205,9 +206,14 @@ def test_a_list_that_cannot_answer_is_counted_told_about_once_and_stops_nothing(
 
 
 def test_a_gallery_that_fails_brings_the_batch_back(lawful: World, make_template: MakeTemplate) -> None:
-    lawful.watchlists.failure = GalleryUnavailable("down")
-    with pytest.raises(GalleryUnavailable):
-        lawful.handle(make_template())
+    lawful.watchlists.failure = Unavailable("down")
+    batch = [make_template(), make_template(deployment_id="unknown")]
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            lawful.handle(*batch)
+    lawful.watchlists.failure = None
+    assert len(lawful.handle(*batch)) == 1
+    assert lawful.dropped("no_order") == 1
 
 
 def test_a_match_logs_nothing(lawful: World, make_template: MakeTemplate) -> None:

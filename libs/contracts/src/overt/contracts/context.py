@@ -66,14 +66,24 @@ class Context:
         tick: Callable[[], None],
         limits: LoopLimits = LoopLimits(),
     ) -> Loop[M, Out]:
-        """Return the loop of `service` over `source`, in the consumer group named after the service."""
+        """Return the loop of `service` over `source`, in the consumer group named after the service.
+
+        It tells `health` what keeps it from working; at first that it has no partitions yet.
+        """
         wire: TopicWire[M] = TopicWire(source, self.keys)
+
+        def tell(problem: str | None) -> None:
+            self.health.set(service, problem)
+
+        tell("waiting for partitions")
         return Loop(
             consumer=self.broker.consumer(service, [source.name]),
             producer=self.broker.producer(),
             wire=wire,
             handle=handle,
-            metrics=self.loops.for_service(service),
+            metrics=self.loops.for_service(service, self.clock.now_s),
             limits=limits,
             tick=tick,
+            tell=tell,
+            monotonic_s=self.clock.monotonic_s,
         )

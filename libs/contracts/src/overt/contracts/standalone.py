@@ -4,6 +4,7 @@ import base64
 import contextlib
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -17,8 +18,8 @@ from overt.runtime.broker import BrokerError
 from overt.runtime.clock import SystemClock
 from overt.runtime.health import HealthServer, PortTaken
 from overt.runtime.kafka import KafkaBroker
-from overt.runtime.keys import KeyGone, KeySource
-from overt.runtime.keys_http import KeysUnavailable, RemoteKeys
+from overt.runtime.keys import KeyGone
+from overt.runtime.keys_http import KeysRefused, KeysUnavailable, RemoteKeys
 from overt.runtime.loop_metrics import LoopCollectors
 from overt.runtime.settings import ServiceSettings, SettingsError, load
 
@@ -29,6 +30,8 @@ S = TypeVar("S", bound=ServiceSettings)
 KafkaConfig = Mapping[str, str | int | bool]
 DRAIN_TIMEOUT_S = 25.0  # Kubernetes kills after 30 s
 NO_KEY_ID = "none"
+ASK_EVERY_S = 0.5
+SAY_EVERY_S = 10.0
 
 
 def connect(settings: ServiceSettings, service: str, *, kafka: KafkaConfig | None = None) -> Context:
@@ -37,8 +40,15 @@ def connect(settings: ServiceSettings, service: str, *, kafka: KafkaConfig | Non
     `kafka`: librdkafka settings that stand above the runtime's (see KafkaBroker).
     """
     clock, registry = SystemClock(), CollectorRegistry()
+    broker = KafkaBroker(
+        settings.kafka_bootstrap,
+        client_id=f"overt-{service}",
+        login=settings.kafka_login,
+        instance_id=settings.kafka_instance_id,
+        config=kafka,
+    )
     return Context(
-        broker=KafkaBroker(settings.kafka_bootstrap, client_id=f"overt-{service}", config=kafka),
+        broker=broker,
         keys=RemoteKeys(settings.control_url, settings.service_token, clock),
         order_key=Ed25519PublicKey.from_public_bytes(base64.b64decode(settings.order_public_key)),
         clock=clock,
@@ -75,12 +85,12 @@ def main(
         return process.MISUSED
     server.start()
     try:
-        _require_control(context.keys)
+        _require_control(context, told.control_patience_s)
         runners = build(context, told)
         health.set("process", None)
         log.info("started", service=service, health_port=server.port)
         return process.run(runners, stop=threading.Event(), health=health, drain_timeout_s=DRAIN_TIMEOUT_S)
-    except (BrokerError, KeysUnavailable, process.CannotBegin) as error:
+    except (BrokerError, KeysRefused, KeysUnavailable, process.CannotBegin) as error:
         log.error("could not begin", service=service, reason=str(error))  # noqa: TRY400 - one line
         return process.MISUSED
     except KeyboardInterrupt:
@@ -89,11 +99,24 @@ def main(
         server.stop()
 
 
-def _require_control(keys: KeySource) -> None:
-    """Raise KeysUnavailable when control can't be asked or does not know this service's token.
+def _require_control(context: Context, patience_s: float) -> None:
+    """Wait until control answers. Raises KeysUnavailable when it does not in `patience_s`, KeysRefused at once.
 
-    A wrong address or token is to show at the start, not with the first frame of a deployment. Control
-    answers whoever it knows that there is no such key.
+    A wrong address or token is to show at the start, not with the first frame of a deployment; that control
+    starts later is no reason to end. Control answers whoever it knows that there is no such key.
     """
-    with contextlib.suppress(KeyGone):
-        keys.by_id(NO_KEY_ID)
+    begun_s = said_s = context.clock.monotonic_s()
+    while True:
+        try:
+            with contextlib.suppress(KeyGone):
+                context.keys.by_id(NO_KEY_ID)
+        except KeysUnavailable as error:
+            now_s = context.clock.monotonic_s()
+            if now_s - begun_s >= patience_s:
+                raise
+            if now_s - said_s >= SAY_EVERY_S:
+                said_s = now_s
+                log.warning("waiting for control", reason=str(error), waited_s=round(now_s - begun_s))
+            time.sleep(ASK_EVERY_S)
+        else:
+            return

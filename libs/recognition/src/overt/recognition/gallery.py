@@ -37,6 +37,9 @@ FIRST_FETCH = 64
 # What Milvus returns at most for one probe.
 MAX_FETCH = 16_384
 TIMEOUT_S = 10.0
+# After an outage pymilvus connects anew: at once with a pool of its own, where channels that share one wait for
+# gRPC's pauses, which grow to two minutes. Dedicated, or another client's options would be taken over.
+GRPC = {"grpc.use_local_subchannel_pool": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,9 @@ class Gallery:
         address = embedded_milvus.open_folder(self._folder) if self._folder else uri
         try:
             with self._asking():
-                self._client = MilvusClient(uri=address, token=token or "", timeout=TIMEOUT_S)
+                self._client = MilvusClient(
+                    uri=address, token=token or "", timeout=TIMEOUT_S, dedicated=True, grpc_options=GRPC
+                )
         except GalleryUnavailable:
             self._release()
             raise

@@ -1,6 +1,6 @@
 """What the loop asks of a broker; `kafka.py` and `memory.py` are the two that exist."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,13 +9,23 @@ class BrokerError(Exception):
     """The broker failed or refused.
 
     BrokerError
-    ├── Undelivered      a produced record was not confirmed; the batch must be handled again
+    ├── BrokerAway       it did not answer in time: ask again, nothing is lost yet
+    ├── Undelivered      a produced record was not confirmed: nothing after it may be committed
+    │   └── Unconfirmed  (also a BrokerAway) it is still on its way: flush again, don't produce it again
     └── CommitRefused    the group moved the partition to another member; the batch comes back there
     """
 
 
+class BrokerAway(BrokerError):
+    """The broker did not answer in time; the same may be asked again."""
+
+
 class Undelivered(BrokerError):
-    """A produced record was not confirmed in time: nothing after it may be committed."""
+    """A produced record was not confirmed: nothing after it may be committed."""
+
+
+class Unconfirmed(Undelivered, BrokerAway):
+    """Produced records are not confirmed yet: the producer goes on trying, so flush again."""
 
 
 class CommitRefused(BrokerError):
@@ -41,11 +51,26 @@ class Consumer(Protocol):
         """Return up to `max_records`, as soon as there is one; empty after `timeout_s` without any."""
 
     def commit(self) -> None:
-        """Commit everything returned by `poll` so far. Raises CommitRefused.
+        """Commit everything returned by `poll` so far. Raises CommitRefused, or BrokerAway: commit again.
 
         When some of it moved to another member, that comes back there; what stayed is committed or comes
         back here.
         """
+
+    def pause(self) -> None:
+        """From now on `poll` returns nothing; it is to be called all the same, to stay in the group."""
+
+    def resume(self) -> None:
+        """Go on where `pause` stopped, or where partitions that came meanwhile were committed last."""
+
+    def holds(self, record: Record) -> bool:
+        """Whether `record`, returned by `poll` since the last commit, is still this member's to commit."""
+
+    def joined(self) -> bool:
+        """Whether the group has given this member its partitions, maybe none, and not dropped it since."""
+
+    def lag(self) -> Mapping[str, int]:
+        """Return by topic how many records wait on this member's partitions, as far as is known here."""
 
     def close(self) -> None:
         """Leave the group without committing."""
@@ -71,7 +96,10 @@ class Producer(Protocol):
         """Hand over one record. Blocks while the send queue is full: that is the back-pressure."""
 
     def flush(self, timeout_s: float) -> None:
-        """Wait until everything this thread handed over is confirmed. Raises Undelivered, once for each loss."""
+        """Wait until everything this thread handed over is confirmed.
+
+        Raises Undelivered, once for each loss, and Unconfirmed for what is still on its way.
+        """
 
     def close(self) -> None:
         """Flush what is left, then disconnect."""

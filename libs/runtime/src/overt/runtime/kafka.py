@@ -15,6 +15,7 @@ from overt.runtime.kafka_admin import (
 from overt.runtime.kafka_consumer import KafkaConsumer
 from overt.runtime.kafka_errors import ClientErrors
 from overt.runtime.kafka_producer import KafkaProducer
+from overt.runtime.kafka_security import KafkaLogin
 from overt.runtime.kafka_table import KafkaTableReader
 
 __all__ = ["KafkaBroker", "TopicSpec", "create_topics"]
@@ -23,6 +24,15 @@ Config = Mapping[str, str | int | bool]
 
 MAX_MESSAGE_BYTES = 9_000_000
 
+NETWORK: Config = {
+    # A broker that comes back is found at once: the default waits up to 10 s between two tries.
+    "reconnect.backoff.ms": 100,
+    "reconnect.backoff.max.ms": 1_000,
+    # A network that swallows packets is noticed after this long (default 60 s), and the connection made anew.
+    "socket.timeout.ms": 10_000,
+    "socket.keepalive.enable": True,
+}
+
 CONSUMER: Config = {
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
@@ -30,10 +40,13 @@ CONSUMER: Config = {
     "partition.assignment.strategy": "cooperative-sticky",
     "allow.auto.create.topics": False,
     # A member that died is missed after this long: its cameras are blind until then, and a commit with
-    # Kafka away waits as long, which must be less than the time to drain.
-    "session.timeout.ms": 10_000,
+    # Kafka away waits as long, which must be less than the time to drain. After a broker's own absence the
+    # group waits as long for the members it remembers, who come back under new names. 6 s is the least that a
+    # broker allows by default; heartbeats are sent by a thread of librdkafka, however busy this process is.
+    "session.timeout.ms": 6_000,
     # A member that hangs loses its partitions after this long; until then a rebalance waits for it, and
-    # with the rebalance every other member's commit.
+    # with the rebalance every other member's commit. Far above the slowest batch: one handler's call, one
+    # flush and one commit; while something is away the loop polls between them.
     "max.poll.interval.ms": 60_000,
     # A rebalance is heard of at a heartbeat.
     "heartbeat.interval.ms": 1_000,
@@ -52,7 +65,10 @@ PRODUCER: Config = {
     "acks": "all",
     "partitioner": "murmur2_random",  # Java's, and Faust's: equal keys meet in equal partitions
     "message.max.bytes": MAX_MESSAGE_BYTES,
-    "message.timeout.ms": 30_000,
+    # A broker may be away for as long as the loop waits for it (LoopLimits.give_up_s) and longer: until then
+    # nothing is given up, so nothing need be produced, nor handled, twice. Whoever would rather lose says so.
+    "message.timeout.ms": 600_000,
+    "request.timeout.ms": 10_000,
     "linger.ms": 1,
     # The bound that makes `produce` wait; the default is 1 GB.
     "queue.buffering.max.kbytes": 64_000,
@@ -63,15 +79,29 @@ PRODUCER: Config = {
 class KafkaBroker:
     """Makes consumers, producers and table readers on the cluster at `bootstrap`."""
 
-    def __init__(self, bootstrap: str, *, client_id: str, config: Config | None = None) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        client_id: str,
+        login: KafkaLogin | None = None,
+        instance_id: str | None = None,
+        config: Config | None = None,
+    ) -> None:
         """Take down where Kafka is; nothing is connected yet.
 
-        `config` holds librdkafka settings that stand above the defaults here (security, `acks`, the size of
-        the send queue); a client passes over those that are not its kind's. `acks` other than `all`
+        Without a `login` the connection is plain. With an `instance_id` consumers are static members
+        (KIP-345): closing one does not leave the group, and whoever comes back under the same id within the
+        session timeout goes on with the same partitions. `config` holds librdkafka settings that stand above
+        the defaults here (`acks`, the size of the send queue); a client passes over those that are not its
+        kind's. `acks` other than `all`
         switches idempotence off, as Kafka asks.
         """
         self._bootstrap = bootstrap
         self._common = {"bootstrap.servers": bootstrap, "client.id": client_id, "log_level": 0}
+        self._login = {} if login is None else login.client_config()
+        self._own_group = client_id if login is None else login.username
+        self._instance_id = instance_id
         self._config = dict(config or {})
         if str(self._config.get("acks", "all")) not in ("all", "-1"):
             self._config.setdefault("enable.idempotence", False)
@@ -79,7 +109,10 @@ class KafkaBroker:
     def consumer(self, group: str, topics: Sequence[str]) -> KafkaConsumer:
         """See Broker. Raises BrokerError for a topic that does not exist or a cluster out of reach."""
         errors = ClientErrors()
-        client = Client({**self._client(CONSUMER, errors), "group.id": group})
+        member = {"group.id": group}
+        if self._instance_id is not None:
+            member["group.instance.id"] = f"{self._instance_id}.{group}"
+        client = Client({**self._client(CONSUMER, errors), **member})
         require_topics(client, self._bootstrap, topics)
         return KafkaConsumer(client, group, topics, errors)
 
@@ -100,12 +133,20 @@ class KafkaBroker:
         Raises BrokerError for a topic that does not exist, and when it can't be read to its end in time.
         """
         errors = ClientErrors()
-        # A group id is asked for, but no group is joined: the partitions are assigned by hand.
-        client = Client({**self._client({**CONSUMER, **TABLE}, errors), "group.id": f"table.{topic}"})
+        # A group id is asked for, but no group is joined: the partitions are assigned by hand. librdkafka
+        # looks for the group's coordinator all the same, so it is one that the user may ask for.
+        client = Client({**self._client({**CONSUMER, **TABLE}, errors), "group.id": self._own_group})
         found = require_topics(client, self._bootstrap, [topic])
         return KafkaTableReader(
             client, topic, range(found[topic].partitions), errors, timeout_s=REACH_TIMEOUT_S
         )
 
     def _client(self, defaults: Config, errors: ClientErrors) -> dict[str, object]:
-        return {**self._common, **defaults, **self._config, "error_cb": errors.report}
+        return {
+            **self._common,
+            **NETWORK,
+            **defaults,
+            **self._login,
+            **self._config,
+            "error_cb": errors.report,
+        }

@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from overt.runtime.broker import BrokerError
+from overt.runtime.kafka_security import KafkaLogin
 
 log = structlog.get_logger()
 
@@ -28,19 +29,51 @@ class Lists(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """A topic that should be there. `config` holds Kafka's own topic settings."""
+    """A topic that should be there. `config` holds Kafka's own topic settings.
+
+    `replication`: on how many nodes each partition stands; BROKER_DEFAULT leaves it to the cluster.
+    """
 
     name: str
     partitions: int
     config: Mapping[str, str] = field(default_factory=dict)
+    replication: int = BROKER_DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
 class TopicSeen:
-    """A topic that is there. `led`: whether every partition has a leader, so that it can be used."""
+    """A topic that is there. `led`: whether every partition has a leader, so that it can be used.
+
+    `replication`: on how many nodes its worst partition stands.
+    """
 
     partitions: int
     led: bool
+    replication: int
+
+
+class ClusterAdmin(AdminClient):
+    """A client for what concerns the cluster as a whole; nothing is connected before it is used.
+
+    Without `login` the connection is plain. It must live until the futures it gave are done.
+    """
+
+    def __init__(self, bootstrap: str, login: KafkaLogin | None = None) -> None:
+        self._reason = ""
+        credentials = {} if login is None else login.client_config()
+        # The types that the client declares leave callbacks out.
+        config: dict[str, Any] = {"bootstrap.servers": bootstrap, "log_level": 0, "error_cb": self._heard}
+        super().__init__(config | credentials)
+
+    def reason(self) -> str:
+        """Return what the client last reported, empty if nothing: a refused password, say."""
+        self.poll(0)
+        return self._reason
+
+    def _heard(self, error: KafkaError) -> None:
+        # That all brokers are down is the last of its reports and the least of its reasons.
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - librdkafka's own code
+            self._reason = f"{error.name()}: {error.str()}"
 
 
 def topics_of(client: Lists, bootstrap: str, timeout_s: float = REACH_TIMEOUT_S) -> Mapping[str, TopicSeen]:
@@ -52,11 +85,16 @@ def topics_of(client: Lists, bootstrap: str, timeout_s: float = REACH_TIMEOUT_S)
         topics = client.list_topics(timeout=timeout_s).topics
     except KafkaException as error:
         kafka_error: KafkaError = error.args[0]
+        reason = client.reason() if isinstance(client, ClusterAdmin) else ""
         raise BrokerError(
-            f"cannot reach Kafka at {bootstrap} within {timeout_s:g} s ({kafka_error.name()})"
+            f"cannot reach Kafka at {bootstrap} within {timeout_s:g} s ({reason or kafka_error.name()})"
         ) from None
     return {
-        name: TopicSeen(len(topic.partitions), all(part.leader >= 0 for part in topic.partitions.values()))
+        name: TopicSeen(
+            len(topic.partitions),
+            all(part.leader >= 0 for part in topic.partitions.values()),
+            min((len(part.replicas) for part in topic.partitions.values()), default=0),
+        )
         for name, topic in topics.items()
         if topic.error is None
     }
@@ -71,13 +109,19 @@ def require_topics(client: Lists, bootstrap: str, names: Iterable[str]) -> Mappi
     return {name: there[name] for name in names}
 
 
-def create_topics(bootstrap: str, specs: Sequence[TopicSpec], *, timeout_s: float = 30.0) -> Sequence[str]:
+def create_topics(
+    bootstrap: str,
+    specs: Sequence[TopicSpec],
+    *,
+    login: KafkaLogin | None = None,
+    timeout_s: float = 30.0,
+) -> Sequence[str]:
     """Make the topics that are missing, return their names once every partition has a leader.
 
     One that is there is left as it is, and a line is logged when its partitions differ: they can't be
     taken back without losing the order of its keys. Raises BrokerError.
     """
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    admin = ClusterAdmin(bootstrap, login)
     there = topics_of(admin, bootstrap)
     for spec in specs:
         if spec.name in there and there[spec.name].partitions != spec.partitions:
@@ -88,13 +132,23 @@ def create_topics(bootstrap: str, specs: Sequence[TopicSpec], *, timeout_s: floa
                 wanted=spec.partitions,
             )
     missing = [spec for spec in specs if spec.name not in there]
-    if missing:
-        new = [NewTopic(s.name, s.partitions, BROKER_DEFAULT, config=dict(s.config)) for s in missing]
-        # The client must live until its futures are done.
-        for name, future in admin.create_topics(new, operation_timeout=timeout_s).items():
-            _finish(name, future)
-        _wait_for_leaders(admin, bootstrap, missing, timeout_s)
+    make_topics(admin, bootstrap, missing, timeout_s=timeout_s)
     return [spec.name for spec in missing]
+
+
+def make_topics(
+    admin: AdminClient, bootstrap: str, specs: Sequence[TopicSpec], *, timeout_s: float = 30.0
+) -> None:
+    """Make `specs` and wait until every partition has a leader.
+
+    One that somebody else made meanwhile is fine. Raises BrokerError.
+    """
+    if not specs:
+        return
+    new = [NewTopic(s.name, s.partitions, s.replication, config=dict(s.config)) for s in specs]
+    for name, future in admin.create_topics(new, operation_timeout=timeout_s).items():
+        _finish(name, future)
+    _wait_for_leaders(admin, bootstrap, specs, timeout_s)
 
 
 def _finish(name: str, future: "Future[None]") -> None:

@@ -1,12 +1,13 @@
 """A member of a consumer group on Kafka: batches as soon as there is a record, commits that know a rebalance."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from confluent_kafka import Consumer as Client
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from overt.runtime.broker import BrokerError, CommitRefused, Record
-from overt.runtime.kafka_errors import ClientErrors
+from overt.runtime.broker import BrokerAway, BrokerError, CommitRefused, Record
+from overt.runtime.kafka_errors import AWAY, ClientErrors
 
 Place = tuple[str, int]
 
@@ -32,11 +33,16 @@ class KafkaConsumer:
     def __init__(self, client: Client, group: str, topics: Sequence[str], errors: ClientErrors) -> None:
         self._client = client
         self._group = group
+        self._topics = topics
         self._errors = errors
         self._uncommitted: dict[Place, int] = {}
         self._lost: set[Place] = set()
+        self._paused = False
+        self._joined = False
         self._closed = False
-        client.subscribe(list(topics), on_revoke=self._on_gone, on_lost=self._on_gone)
+        client.subscribe(
+            list(topics), on_assign=self._on_come, on_revoke=self._on_gone, on_lost=self._on_lost
+        )
 
     def poll(self, max_records: int, timeout_s: float) -> Sequence[Record]:
         """See Consumer. Raises BrokerError."""
@@ -59,12 +65,41 @@ class KafkaConsumer:
         """See Consumer. What stayed with this member is committed even when other partitions moved."""
         if self._closed:
             raise CommitRefused(f"group {self._group} was left")
-        lost, self._lost = self._lost, set()
-        done, self._uncommitted = self._uncommitted, {}
-        if done:
-            self._commit([TopicPartition(topic, number, offset) for (topic, number), offset in done.items()])
+        done = [TopicPartition(topic, number, at) for (topic, number), at in self._uncommitted.items()]
+        # BrokerAway passes here: what was to be committed stays so, for the next try.
+        refused = self._refused(done) if done else None
+        lost, self._lost, self._uncommitted = self._lost, set(), {}
+        if refused is not None:
+            raise CommitRefused(f"group {self._group} was rebalanced ({refused.name()})")
         if lost:
             raise CommitRefused(f"group {self._group} was rebalanced, {len(lost)} partitions moved")
+
+    def pause(self) -> None:
+        """See Consumer."""
+        self._paused = True
+        self._client.pause(self._client.assignment())
+
+    def resume(self) -> None:
+        """See Consumer."""
+        self._paused = False
+        self._client.resume(self._client.assignment())
+
+    def holds(self, record: Record) -> bool:
+        """See Consumer. A partition that went and came back is lost too: its records come again."""
+        return (record.topic, record.partition) not in self._lost
+
+    def joined(self) -> bool:
+        """See Consumer."""
+        return self._joined
+
+    def lag(self) -> Mapping[str, int]:
+        """See Consumer: by the answers to the last fetches, so nothing is asked and it stands still in a pause."""
+        waiting = Counter(dict.fromkeys(self._topics, 0))
+        for at in self._client.position(self._client.assignment()):
+            ends = self._client.get_watermark_offsets(at, cached=True)
+            # Negative: not known yet.
+            waiting[at.topic] += max(ends[1] - at.offset, 0) if ends and min(ends[1], at.offset) >= 0 else 0
+        return waiting
 
     def close(self) -> None:
         """See Consumer."""
@@ -72,33 +107,43 @@ class KafkaConsumer:
             self._closed = True
             self._client.close()
 
-    def _commit(self, offsets: list[TopicPartition]) -> None:
+    def _refused(self, offsets: list[TopicPartition]) -> KafkaError | None:
+        """Commit; return why the group refused, or None. Raises BrokerAway, BrokerError."""
         try:
             answers = self._client.commit(offsets=offsets, asynchronous=False)
-        except KafkaException as error:
-            raise self._refusal(error.args[0]) from None
-        for answer in answers:
-            if answer.error is not None:
-                raise self._refusal(answer.error)
-
-    def _refusal(self, error: KafkaError) -> BrokerError:
-        if error.code() in MOVED_ON:
-            return CommitRefused(f"group {self._group} was rebalanced ({error.name()})")
-        return BrokerError(f"group {self._group} could not commit: {error.str()}")
+            error = next((answer.error for answer in answers if answer.error is not None), None)
+        except KafkaException as raised:
+            error = raised.args[0]
+        if error is None or error.code() in MOVED_ON:
+            return error
+        kind = BrokerAway if error.code() in AWAY else BrokerError
+        raise kind(f"group {self._group} could not commit: {error.str()}")
 
     def _take(self, messages: Sequence[Message]) -> list[Record]:
-        records = [record_of(message) for message in messages if not self._was_away(message)]
+        records = [record_of(message) for message in messages if not self._passes(message)]
         for record in records:
             self._uncommitted[record.topic, record.partition] = record.offset + 1
         return records
 
-    def _was_away(self, message: Message) -> bool:
-        """Whether this tells that the group went on without us; polling again joins it again."""
+    def _passes(self, message: Message) -> bool:
+        """Whether this tells of something that polling again gets over: a group that went on, a broker away."""
         error = message.error()
-        if error is None or error.code() != KafkaError._MAX_POLL_EXCEEDED:  # noqa: SLF001
+        if error is None or error.code() not in AWAY | {KafkaError._MAX_POLL_EXCEEDED}:  # noqa: SLF001
             return False
         self._errors.report(error)
         return True
+
+    def _on_come(self, client: Client, partitions: list[TopicPartition]) -> None:
+        """A rebalance, served inside `poll`; what comes in a pause is paused too.
+
+        A partition that went while it was paused is still paused when it comes back.
+        """
+        client.incremental_assign(partitions)
+        if self._paused:
+            client.pause(partitions)
+        else:
+            client.resume(partitions)
+        self._joined = True
 
     def _on_gone(self, _: Client, partitions: list[TopicPartition]) -> None:
         """A rebalance, served inside `poll` or `close`: what was not committed comes back to somebody else."""
@@ -106,6 +151,11 @@ class KafkaConsumer:
             place = (partition.topic, partition.partition)
             if self._uncommitted.pop(place, None) is not None:
                 self._lost.add(place)
+
+    def _on_lost(self, client: Client, partitions: list[TopicPartition]) -> None:
+        """The group went on without this member, or the broker is away: polling joins again."""
+        self._joined = False
+        self._on_gone(client, partitions)
 
 
 def record_of(message: Message) -> Record:

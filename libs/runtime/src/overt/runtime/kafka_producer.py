@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, KafkaException, Message
 from confluent_kafka import Producer as Client
 
-from overt.runtime.broker import BrokerError, Undelivered
+from overt.runtime.broker import BrokerError, Unconfirmed, Undelivered
 from overt.runtime.kafka_admin import require_topics
 from overt.runtime.kafka_errors import ClientErrors
 
@@ -69,7 +69,7 @@ class KafkaProducer:
                 f"{failures.count} records were not delivered, the first because: {failures.first}"
             )
         if waiting:
-            raise Undelivered(f"{waiting} records were not confirmed within {timeout_s:g} s")
+            raise Unconfirmed(f"{waiting} records were not confirmed within {timeout_s:g} s")
 
     def close(self) -> None:
         """See Producer. Raises Undelivered, also for what other threads handed over and never asked after."""

@@ -8,7 +8,7 @@ from confluent_kafka import Consumer as Client
 
 from overt.runtime.broker import BrokerError, Record
 from overt.runtime.kafka_consumer import record_of
-from overt.runtime.kafka_errors import ClientErrors
+from overt.runtime.kafka_errors import AWAY, ClientErrors
 
 BATCH = 500
 WAIT_S = 0.1
@@ -69,6 +69,8 @@ class KafkaTableReader:
             error = message.error()
             if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's
                 self._behind.discard(message.partition() or 0)
+            elif error is not None and error.code() in AWAY:
+                self._errors.report(error)
             else:
                 self._read.append(record_of(message))
         return len(messages)

@@ -4,7 +4,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 import httpx
@@ -15,27 +15,43 @@ from pydantic import SecretStr
 from overt.runtime.clock import Clock
 from overt.runtime.envelope import KEY_BYTES, DataKey
 from overt.runtime.keys import KeyGone, KeyKind
+from overt.runtime.loop import Unavailable
 
 log = structlog.get_logger()
 
 REQUEST_TIMEOUT_S = 5.0
+# The key to seal with is asked for again this often. Control's epoch keys live in its memory: after its restart
+# it names another, and what is sealed with the old one can't be opened by a reader that restarts too.
+CHECK_EVERY_S = 2.0
+# A check is worth this wait, not a longer one: there is a key to go on with.
+CHECK_TIMEOUT_S = 0.5
 # A key without an end is asked for again after this long: so a destroyed one is gone here too by then.
 LASTING_MAX_AGE_S = 60.0
 # That a key is gone is remembered this long, for this many keys: a backlog under one destroyed key
-# must not become one request a record.
-GONE_MAX_AGE_S = 30.0
+# must not become one request a record. Not for long: a control that only just started may know more soon.
+GONE_MAX_AGE_S = 5.0
 GONE_MAX_KEYS = 1_000
 
 
-class KeysUnavailable(Exception):
-    """Control could not be asked, or did not answer as it should: the process ends, the batch comes back."""
+REFUSALS: dict[int, str] = {
+    HTTPStatus.UNAUTHORIZED: "it does not know this service's token",
+    HTTPStatus.FORBIDDEN: "this service's token may not have that key",
+}
+
+
+class KeysUnavailable(Unavailable):
+    """Control could not be asked now, or failed: it may answer later."""
+
+
+class KeysRefused(Exception):
+    """Control refuses this service, or its answer is not what was asked: no asking again mends that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
     """How often a failing request is made, with a pause that doubles from `first_pause_s`."""
 
-    attempts: int = 5
+    attempts: int = 3
     first_pause_s: float = 0.2
     sleep: Callable[[float], None] = time.sleep
 
@@ -59,8 +75,11 @@ class _Answer(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class _Held:
+    """A key, until when it may be used (UNIX time) and when control is to be asked again (monotonic)."""
+
     key: DataKey
     until_s: float
+    check_s: float = 0.0
 
 
 class RemoteKeys:
@@ -87,21 +106,33 @@ class RemoteKeys:
         self._gone: OrderedDict[str, float] = OrderedDict()
 
     def current(self, scope: str, kind: KeyKind) -> DataKey:
-        """See KeySource. Raises KeysUnavailable when control can't be asked."""
+        """See KeySource. Raises KeysRefused, and KeysUnavailable when control can't be asked and none is held.
+
+        Control is asked again every CHECK_EVERY_S; while it is away the held key serves to its end.
+        """
         with self._lock:
             self._forget_expired()
             held = self._current.get((scope, kind))
-        if held is not None:
+            now_s = self._clock.monotonic_s()
+            if held is not None and now_s < held.check_s:
+                return held.key
+            if held is not None:  # this thread checks, the others go on with what there is
+                self._current[scope, kind] = replace(held, check_s=now_s + CHECK_EVERY_S)
+        try:
+            answer = self._ask("current", {"scope": scope, "kind": kind}, checking=held is not None)
+        except KeysUnavailable:
+            if held is None:
+                raise
             return held.key
-        answer = self._ask("current", {"scope": scope, "kind": kind})
         if answer is None:
+            self._drop_current(scope, kind)
             raise KeyGone(f"no {kind} key for {scope}")
         if answer.scope != scope:
-            raise KeysUnavailable("control answered with a key of another scope")
+            raise KeysRefused("control answered with a key of another scope")
         return self._keep(answer, kind)
 
     def by_id(self, key_id: str) -> DataKey:
-        """See KeySource. Raises KeysUnavailable when control can't be asked."""
+        """See KeySource. Raises KeysRefused, and KeysUnavailable when control can't be asked."""
         with self._lock:
             self._forget_expired()
             held = self._by_id.get(key_id)
@@ -113,7 +144,7 @@ class RemoteKeys:
             self._remember_gone(key_id)
             raise KeyGone("the key of this payload was destroyed")
         if answer.key_id != key_id:
-            raise KeysUnavailable("control answered with another key")
+            raise KeysRefused("control answered with another key")
         return self._keep(answer, None)
 
     def forget(self, scope: str) -> None:
@@ -143,8 +174,13 @@ class RemoteKeys:
             self._by_id[key.key_id] = _Held(key, until_s)
             if kind is not None:
                 turn_s = until_s if answer.current_until_s is None else answer.current_until_s
-                self._current[key.scope, kind] = _Held(key, min(turn_s, until_s))
+                check_s = self._clock.monotonic_s() + CHECK_EVERY_S
+                self._current[key.scope, kind] = _Held(key, min(turn_s, until_s), check_s)
         return key
+
+    def _drop_current(self, scope: str, kind: KeyKind) -> None:
+        with self._lock:
+            self._current.pop((scope, kind), None)
 
     def _forget_expired(self) -> None:
         now_s = self._clock.now_s()
@@ -159,18 +195,20 @@ class RemoteKeys:
             while len(self._gone) > GONE_MAX_KEYS:
                 self._gone.popitem(last=False)
 
-    def _ask(self, what: str, params: dict[str, str]) -> _Answer | None:
-        """Return control's answer, or None when there is no such key."""
+    def _ask(self, what: str, params: dict[str, str], *, checking: bool = False) -> _Answer | None:
+        """Return control's answer, or None when there is no such key; a check is made once, others again."""
         problem = ""
-        for attempt in range(self._retry.attempts):
+        timeout_s = CHECK_TIMEOUT_S if checking else REQUEST_TIMEOUT_S
+        for attempt in range(1 if checking else self._retry.attempts):
             if attempt:
-                log.warning("asking control for a key again", attempt=attempt + 1, reason=problem)
+                log.debug("asking control for a key again", attempt=attempt + 1, reason=problem)
                 self._retry.sleep(self._retry.first_pause_s * 2 ** (attempt - 1))
             try:
                 response = self._client.get(
                     f"{self._base_url}/v1/keys/{what}",
                     params=params,
                     headers={"Authorization": f"Bearer {self._token.get_secret_value()}"},
+                    timeout=timeout_s,
                 )
             except httpx.HTTPError as error:
                 problem = f"cannot reach control at {self._base_url}: {type(error).__name__}"
@@ -180,10 +218,8 @@ class RemoteKeys:
             if response.status_code == HTTPStatus.OK:
                 return _decode(response.content)
             problem = f"control at {self._base_url} answered {response.status_code}"
-            if response.status_code == HTTPStatus.UNAUTHORIZED:
-                raise KeysUnavailable(f"{problem}: it does not know this service's token")
-            if response.status_code == HTTPStatus.FORBIDDEN:
-                raise KeysUnavailable(f"{problem}: this service's token may not have that key")
+            if response.status_code in REFUSALS:
+                raise KeysRefused(f"{problem}: {REFUSALS[response.status_code]}")
         raise KeysUnavailable(problem)
 
 
@@ -192,4 +228,4 @@ def _decode(content: bytes) -> _Answer:
         return msgspec.json.decode(content, type=_Answer)
     except msgspec.DecodeError:
         # The decoder's text may show what was in the answer: a key.
-        raise KeysUnavailable("control's answer is no key") from None
+        raise KeysRefused("control's answer is no key") from None

@@ -10,7 +10,7 @@ and a producer never waits for a group whose last member has left.
 
 import threading
 import zlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -207,13 +207,14 @@ class MemoryConsumer:
         self._positions: dict[tuple[str, int], int] = {}
         self._uncommitted = False
         self._lost = False
+        self._paused = False
 
     def poll(self, max_records: int, timeout_s: float) -> Sequence[Record]:
         """See Consumer."""
         broker = self._broker
         with broker._changed:  # noqa: SLF001 - one module, one lock
             broker._changed.wait_for(self._has_records, timeout_s)  # noqa: SLF001
-            return self._take(max_records)
+            return [] if self._paused else self._take(max_records)
 
     def commit(self) -> None:
         """See Consumer."""
@@ -229,6 +230,35 @@ class MemoryConsumer:
             broker._changed.notify_all()  # noqa: SLF001
             if lost:
                 raise CommitRefused(f"group {self._group_name} was rebalanced after an earlier poll")
+
+    def pause(self) -> None:
+        """See Consumer."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """See Consumer."""
+        self._paused = False
+
+    def holds(self, record: Record) -> bool:  # noqa: ARG002 - all of them or none
+        """See Consumer. Here every rebalance takes everything: all comes again from what was committed."""
+        with self._broker._changed:  # noqa: SLF001
+            self._sync()
+            return not self._lost
+
+    def joined(self) -> bool:
+        """See Consumer."""
+        return True
+
+    def lag(self) -> Mapping[str, int]:
+        """See Consumer."""
+        with self._broker._changed:  # noqa: SLF001
+            self._sync()
+            waiting: Counter[str] = Counter()
+            for place, at in self._positions.items():
+                waiting[place[0]] += sum(
+                    1 for record in self._partition(place).records if record.offset >= at
+                )
+            return waiting
 
     def close(self) -> None:
         """See Consumer."""
@@ -254,7 +284,9 @@ class MemoryConsumer:
 
     def _has_records(self) -> bool:
         self._sync()
-        return any(self._partition(place).holds_since(at) for place, at in self._positions.items())
+        return not self._paused and any(
+            self._partition(place).holds_since(at) for place, at in self._positions.items()
+        )
 
     def _partition(self, place: tuple[str, int]) -> _Partition:
         return self._broker._topics[place[0]].partitions[place[1]]  # noqa: SLF001

@@ -28,6 +28,9 @@ from overt.runtime.settings import SettingsError, load
 
 log = structlog.get_logger()
 
+# What was not confirmed is sent again, oldest first: by then the first try must be over, or an older revision
+# would follow a newer one.
+KAFKA = {"message.timeout.ms": 9_000}
 COULD_NOT_BEGIN = (BrokerError, ControlError, PortTaken, RecognitionError, SQLAlchemyError, TokensWrong)
 
 
@@ -75,7 +78,9 @@ def _build(
     token = settings.milvus_token
     gallery = Gallery(settings.milvus_uri, token=None if token is None else token.get_secret_value())
     stack.callback(gallery.close)
-    broker = KafkaBroker(settings.kafka_bootstrap, client_id="overt-control")
+    broker = KafkaBroker(
+        settings.kafka_bootstrap, client_id="overt-control", login=settings.kafka_login, config=KAFKA
+    )
     world = World(broker=broker, clock=SystemClock(), registry=registry, health=health)
     control = build(settings.options(), world, pack=pack, gallery=gallery)
     stack.callback(control.close)

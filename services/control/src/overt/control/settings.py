@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
 
 from overt.control.service import ControlOptions
-from overt.runtime.settings import PREFIX, Brokers, Port
+from overt.runtime.settings import KafkaSettings, Port
 
 
 def _json_object(value: object) -> object:
@@ -21,12 +21,9 @@ def _json_object(value: object) -> object:
         raise ValueError("must be a JSON object of names and tokens") from None
 
 
-class ControlSettings(BaseSettings):
+class ControlSettings(KafkaSettings):
     """What control must be told. It gives out keys, so it has no key source and no service token."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
-
-    kafka_bootstrap: Brokers = Field(description="Kafka's addresses: host:port, several with commas between.")
     data_dir: Path = Field(description="Folder for the database and, unless given as settings, two keys.")
     database_url: SecretStr | None = Field(
         default=None, description="SQLAlchemy URL of the database; SQLite in the data folder if not set."
@@ -52,6 +49,15 @@ class ControlSettings(BaseSettings):
     control_service_tokens: Annotated[dict[str, SecretStr], NoDecode, BeforeValidator(_json_object)] = Field(
         description="The services' bearer tokens: a JSON object, name to token."
     )
+    key_epoch_s: float = Field(
+        default=300.0, ge=5, le=300, description="How long frames, faces and templates share one key."
+    )
+    key_linger_s: float = Field(
+        default=60.0,
+        ge=5,
+        le=60,
+        description="How long after its epoch a key is kept for what is still on its way; then it is destroyed.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The least severe log line that is written."
     )
@@ -75,4 +81,6 @@ class ControlSettings(BaseSettings):
             database_url=url,
             kek=self.kek,
             order_signing_key=self.order_signing_key,
+            epoch_s=self.key_epoch_s,
+            linger_s=self.key_linger_s,
         )

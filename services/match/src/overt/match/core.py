@@ -16,7 +16,7 @@ from overt.contracts.orders import Order, OrderBook
 from overt.contracts.topics import MATCHES
 from overt.contracts.wire import Out
 from overt.match.metrics import MatchMetrics
-from overt.recognition.errors import GalleryError, GalleryUnavailable, WatchlistMissing
+from overt.recognition.errors import GalleryError, WatchlistMissing
 from overt.recognition.gallery import Hit
 from overt.recognition.protect import Rotation
 from overt.runtime.envelope import DataKey
@@ -37,7 +37,10 @@ class Watchlists(Protocol):
         probes_ND: NDArray[np.float32],
         rotation: Rotation,
     ) -> Sequence[Sequence[Hit]]:
-        """Return for each probe the entries at or above the order's threshold, the best first."""
+        """Return for each probe the entries at or above the order's threshold, the best first.
+
+        Raises GalleryError for what can't be compared, Unavailable when the list can't be asked now.
+        """
 
 
 class MatchCore:
@@ -57,33 +60,38 @@ class MatchCore:
         """Yield one match a probe that has a candidate at or above the threshold; the rest leaves no trace.
 
         A redelivered batch gives the same matches again, probe hash included: the fold of alerts counts
-        them once. Raises what the watchlists raise when they can't be searched: the batch comes back.
+        them once. Raises Unavailable, from the keys or the watchlists: the same batch may be handled again.
         """
         self._forget_rotations()
         probes: dict[tuple[str, int], list[TemplateMade]] = {}
+        refused: list[Refusal] = []
         for template in messages:
-            if self._may_search(template):
+            refusal = self._refusal(template)
+            if refusal is None:
                 probes.setdefault((template.deployment_id, template.dimension), []).append(template)
+            else:
+                refused.append(refusal)
         for (deployment_id, _), templates in probes.items():
             order = self._orders.active(deployment_id)
             if order is None:  # ended while the others were searched
                 self._drop(len(templates), "no_order")
                 continue
             yield from self._search(order, templates)
+        # Last, so that a batch that is handled again while Milvus is away counts once.
+        for refusal in refused:
+            self._drop(1, refusal)
 
-    def _may_search(self, template: TemplateMade) -> bool:
+    def _refusal(self, template: TemplateMade) -> Refusal | None:
         order = self._orders.active(template.deployment_id)
         if order is None:
-            self._drop(1, "no_order")
-        elif template.shot.camera_id not in order.camera_ids:
-            self._drop(1, "other_camera")
-        elif template.fingerprint != order.fingerprint:
-            self._drop(1, "other_fingerprint")
+            return "no_order"
+        if template.shot.camera_id not in order.camera_ids:
+            return "other_camera"
+        if template.fingerprint != order.fingerprint:
             reason = f"the order names pack {order.fingerprint}, the template {template.fingerprint}"
             self._tell_once("templates of another model pack are refused", order, reason)
-        else:
-            return True
-        return False
+            return "other_fingerprint"
+        return None
 
     def _drop(self, count: int, reason: Refusal) -> None:
         self._metrics.dropped.labels(reason).inc(count)
@@ -109,8 +117,6 @@ class MatchCore:
             self._drop(len(templates), "no_watchlist")
             self._tell_once("the watchlist of an active order is not in the gallery", order, str(error))
             return
-        except GalleryUnavailable:
-            raise  # the world failed, not the templates: the batch must come back
         except GalleryError as error:
             # Never compared, never retried: another pack's list, or templates of another size.
             self._drop(len(templates), "other_fingerprint")
