@@ -1,8 +1,10 @@
 import itertools
+import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,6 +18,7 @@ from overt.contracts.orders import Order, sign
 from overt.contracts.topics import DEPLOYMENTS, FRAMES
 from overt.contracts.wire import TopicWire, memory_topics
 from overt.ingest.camera import open_source
+from overt.ingest.decoder import StartDecoder
 from overt.ingest.picture import OpenSource
 from overt.ingest.service import Ingest, build
 from overt.ingest.settings import CameraOptions, IngestOptions
@@ -26,6 +29,8 @@ from overt.runtime.loop_metrics import LoopCollectors
 from overt.runtime.memory import MemoryBroker
 
 from .clips import write_clip
+from .rtsp_camera import RtspCamera
+from .threads import DecoderThread
 
 PATIENCE_S = 20.0
 CAMERA = "cam-1"
@@ -53,6 +58,7 @@ class World:
             LoopCollectors(self.registry),
         )
         self.seen: list[Seen] = []
+        self.options: dict[str, Any] = {}
         self._wire: TopicWire[Seen] = TopicWire(FRAMES, self.keys)
         self._consumer = self.broker.consumer("detect", [FRAMES.name])
 
@@ -107,11 +113,21 @@ class World:
         return value
 
     def ingest(
-        self, source: Path | str, *, open_source: OpenSource = open_source, **camera: object
+        self,
+        source: Path | str,
+        *,
+        open_source: OpenSource = open_source,
+        start: StartDecoder | None = None,
+        **camera: object,
     ) -> Ingest:
+        """Build one camera; without `start` it is decoded in a thread instead of a process."""
         options = CameraOptions.model_validate({"camera_id": CAMERA, "source": str(source)} | camera)
         return build(
-            self.context, IngestOptions(cameras=(options,)), health=self.health, open_source=open_source
+            self.context,
+            IngestOptions(cameras=(options,), **self.options),
+            health=self.health,
+            start=start or (lambda job: DecoderThread(job, open_source)),
+            randomness=random.Random(7),
         )
 
     @contextmanager
@@ -160,6 +176,14 @@ def world() -> World:
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty pictures, 160 x 96, 25 a second."""
     return write_clip(tmp_path_factory.mktemp("clips") / "clip.mp4")
+
+
+@pytest.fixture
+def live_camera(tmp_path: Path) -> Iterator[RtspCamera]:
+    """A camera that gives 25 pictures a second for ever."""
+    camera = RtspCamera(write_clip(tmp_path / "live.h264", 30), ending="goes on")
+    yield camera
+    camera.close()
 
 
 def steps(values: Sequence[int]) -> set[int]:

@@ -1,10 +1,14 @@
 """A camera that speaks just enough RTSP 1.0 (RFC 2326) and RTP over its TCP connection (RFC 6184) to be read."""
 
 import base64
+import contextlib
+import itertools
 import socket
 import struct
 import threading
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
+from typing import Literal
 
 import av
 
@@ -23,32 +27,63 @@ def access_units(path: Path) -> list[list[bytes]]:
         ]
 
 
-class RtspCamera:
-    """Serves one clip again to everybody who asks, then hangs up or falls silent."""
+Ending = Literal["hangs up", "falls silent", "goes on"]
 
-    def __init__(self, clip: Path, *, hangs_up: bool) -> None:
+
+class RtspCamera:
+    """Serves one clip to everybody who asks, from its beginning; `ending` says what comes after it.
+
+    One that `goes on` plays the clip again and again at 25 pictures a second; the others send it at once.
+    `ticks` gives the RTP time of a picture by its number; of the pictures in `spoilt` noise is sent.
+    """
+
+    def __init__(
+        self,
+        clip: Path,
+        *,
+        ending: Ending,
+        port: int = 0,
+        ticks: Callable[[int], int] = lambda number: number * PERIOD_TICKS,
+        spoilt: Container[int] = (),
+    ) -> None:
         self._pictures = access_units(clip)
-        self._hangs_up = hangs_up
-        self._server = socket.create_server(("127.0.0.1", 0))
+        self._ending = ending
+        self._ticks = ticks
+        self._spoilt = spoilt
+        self._server = socket.create_server(("127.0.0.1", port))
         self._closed = threading.Event()
+        self._connections: list[socket.socket] = []
         self.requests: list[str] = []
-        self.address = f"rtsp://operator:hunter2@127.0.0.1:{self._server.getsockname()[1]}/gate?key=hunter2"
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
+        self.port = int(self._server.getsockname()[1])
+        self.address = f"rtsp://operator:hunter2@127.0.0.1:{self.port}/gate?key=hunter2"
+        self._threads = [threading.Thread(target=self._serve)]
+        self._threads[0].start()
 
     def close(self) -> None:
-        """Switch it off."""
+        """Switch it off: every connection breaks. Once more does nothing."""
+        if self._closed.is_set():
+            return
         self._closed.set()
         with socket.create_connection(self._server.getsockname()):
             pass
-        self._thread.join()
+        self._threads[0].join()
         self._server.close()
+        for connection in self._connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
 
     def _serve(self) -> None:
         while not self._closed.is_set():
             connection, _ = self._server.accept()
-            with connection:
-                self._answer(connection)
+            self._connections.append(connection)
+            self._threads.append(threading.Thread(target=self._answer_all, args=(connection,)))
+            self._threads[-1].start()
+
+    def _answer_all(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            self._answer(connection)
 
     def _answer(self, connection: socket.socket) -> None:
         with connection.makefile("rb") as lines:
@@ -83,14 +118,30 @@ class RtspCamera:
 
     def _play(self, connection: socket.socket) -> None:
         sequence = 0
-        for number, units in enumerate(self._pictures):
-            for unit in units:
-                marker = 0x80 if unit is units[-1] else 0
-                header = struct.pack(
-                    ">BBHII", 0x80, marker | PAYLOAD_TYPE, sequence, number * PERIOD_TICKS, 7
-                )
-                packet = header + unit
+        for number in itertools.count():
+            if number >= len(self._pictures) and self._ending != "goes on":
+                break
+            for packet in self._packets(number, sequence):
                 connection.sendall(b"$\0" + struct.pack(">H", len(packet)) + packet)
                 sequence += 1
-        if not self._hangs_up:
-            self._closed.wait()
+            if self._ending == "goes on" and self._closed.wait(1 / 25):
+                return
+        if self._ending == "falls silent":
+            while connection.recv(1024):  # until the other side, or `close`, ends it
+                pass
+
+    def _packets(self, number: int, sequence: int) -> Iterator[bytes]:
+        units = self._pictures[number % len(self._pictures)]
+        for place, unit in enumerate(units):
+            marker = 0x80 if unit is units[-1] else 0
+            header = struct.pack(
+                ">BBHII",
+                0x80,
+                marker | PAYLOAD_TYPE,
+                (sequence + place) % 2**16,
+                self._ticks(number) % 2**32,
+                7,
+            )
+            yield header + (
+                unit[:1] + bytes(255 - byte for byte in unit[1:]) if number in self._spoilt else unit
+            )

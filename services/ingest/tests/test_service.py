@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from structlog.testing import capture_logs
 
 from overt.contracts.topics import FRAMES
-from overt.ingest.errors import SourceLost, SourceRefused
+from overt.ingest.errors import DecoderFailed, SourceLost, SourceRefused
 from overt.ingest.picture import OpenedSource, OpenOptions, OpenSource, Picture, SourceInfo
 from overt.ingest.source import Source
 
@@ -203,6 +203,24 @@ def test_a_closed_deployment_has_no_keys_and_its_frames_are_counted_as_lost(worl
     assert world.count(DROPPED, reason="key_gone") == 20
 
 
+@pytest.mark.parametrize(
+    ("name", "pts", "expected"),
+    [
+        ("bare.h264", None, {40}),  # such a stream has no times at all
+        ("jump.mkv", [0, 40, 80, 3_600_080, 3_600_120], {40}),
+        ("pause.mkv", [0, 40, 5040, 5080, 5120], {40, 5000}),
+    ],
+)
+def test_times_of_a_clip_that_are_missing_or_jump_become_one_line(
+    world: World, tmp_path: Path, name: str, pts: list[int] | None, expected: set[int]
+) -> None:
+    world.publish(world.order())
+    with world.running(world.ingest(write_clip(tmp_path / name, 5, pts=pts), live=False)):
+        world.until(lambda: bool(world.ends))
+    assert len(world.frames) == 5
+    assert steps([frame.captured_at_ns // MS for frame in world.frames]) == expected
+
+
 def test_a_loop_goes_on_in_one_line_of_time(world: World, clip: Path) -> None:
     world.publish(world.order())
     with world.running(world.ingest(clip, live=False, loop=True)):
@@ -242,7 +260,7 @@ def test_the_newest_picture_wins_while_the_pipeline_is_busy(world: World) -> Non
 
 
 def test_a_lost_camera_is_said_ended_and_opened_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("overt.ingest.runner.FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("overt.ingest.backoff.FIRST_S", 0.01)
 
     def breaks() -> Iterator[Picture]:
         yield picture(None)
@@ -257,14 +275,14 @@ def test_a_lost_camera_is_said_ended_and_opened_again(world: World, monkeypatch:
         "rtsp://camera was lost: Connection reset by peer"
     }
     assert not ingest.finished.is_set()
-    assert world.count("overt_ingest_cameras_reopened_total") >= 2
+    assert world.count("overt_ingest_decoder_restarts_total", reason="lost") >= 2
     assert steps([frame.sequence for frame in world.frames]) == {1}
 
 
 def test_a_camera_that_ends_without_a_word_is_opened_again_after_a_pause(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("overt.ingest.runner.FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("overt.ingest.backoff.FIRST_S", 0.01)
     opened: list[str] = []
     world.publish(world.order())
     opener = endless(lambda: iter([picture(None)]), opened)
@@ -282,14 +300,35 @@ def test_a_recording_that_vanishes_before_it_is_played_fails_the_runner(world: W
         world.until(lambda: running.over)
 
 
-def test_what_fails_inside_the_decoder_fails_the_runner(world: World) -> None:
+def test_a_defect_inside_the_decoder_is_said_without_its_text_and_another_one_is_started(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("overt.ingest.backoff.FIRST_S", 0.01)
+
     def broken() -> Iterator[Picture]:
         yield picture(None)
-        raise ZeroDivisionError("a defect")
+        raise ZeroDivisionError("rtsp://operator:hunter2@camera")
+
+    opened: list[str] = []
+    world.publish(world.order())
+    ingest = world.ingest("/dev/null", open_source=endless(broken, opened))
+    with capture_logs() as logs, world.running(ingest):
+        world.until(lambda: len(opened) >= 3)
+    reasons = {line["reason"] for line in logs if line["event"] == "camera lost, trying again"}
+    assert len(reasons) == 1
+    assert reasons.pop().startswith("its decoder failed: ZeroDivisionError in test_service.py:")
+    assert "hunter2" not in repr(logs)
+    assert world.count("overt_ingest_decoder_restarts_total", reason="crashed") >= 2
+
+
+def test_a_defect_while_a_recording_is_decoded_fails_its_runner(world: World, clip: Path) -> None:
+    def broken() -> Iterator[Picture]:
+        yield picture(None)
+        raise ZeroDivisionError
 
     world.publish(world.order())
-    ingest = world.ingest("/dev/null", open_source=endless(broken, []))
-    with pytest.raises(ZeroDivisionError), world.running(ingest) as running:
+    ingest = world.ingest(clip, open_source=endless(broken, []))
+    with pytest.raises(DecoderFailed, match="ZeroDivisionError"), world.running(ingest) as running:
         world.until(lambda: running.over)
 
 

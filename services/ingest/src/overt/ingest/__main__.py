@@ -15,7 +15,8 @@ from overt.runtime.process import CannotBegin, Runner
 from overt.runtime.settings import PREFIX
 
 # A frame that is lost with a broker is not worth waiting for every replica: the next one is fresher.
-KAFKA = {"acks": 1, "queue.buffering.max.kbytes": 32_000, "message.timeout.ms": 10_000}
+# After the timeout it is given up and counted.
+KAFKA = {"acks": 1, "queue.buffering.max.kbytes": 32_000, "message.timeout.ms": 3_000}
 
 
 def runners(context: Context, settings: IngestSettings) -> Mapping[str, Runner]:

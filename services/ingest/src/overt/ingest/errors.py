@@ -2,7 +2,8 @@
 
 SourceError
 ├── SourceRefused    it is no source, or holds nothing that can be decoded: the user has to mend it
-└── SourceLost       a camera went away: it is opened again
+├── SourceLost       a camera went away: it is opened again
+└── DecoderFailed    the process that decodes it hung or crashed: another one is started
 """
 
 
@@ -16,3 +17,7 @@ class SourceRefused(SourceError):
 
 class SourceLost(SourceError):
     """A live camera stopped sending or can't be reached now."""
+
+
+class DecoderFailed(SourceError):
+    """The decoder gave no picture in time and was killed, or ended without a word."""

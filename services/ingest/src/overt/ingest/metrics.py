@@ -4,7 +4,19 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-DROPS = ("superseded", "late", "corrupt", "oversize", "no_order", "key_gone")
+from overt.ingest.piped import Counted
+
+DROPS = (
+    "superseded",
+    "late",
+    "corrupt",
+    "oversize",
+    "no_order",
+    "key_gone",
+    "key_unavailable",
+    "undelivered",
+)
+RESTARTS = ("lost", "refused", "silent", "crashed")
 
 
 class IngestMetrics:
@@ -24,16 +36,24 @@ class IngestMetrics:
             "overt_ingest_frames_dropped_total",
             "Pictures lost, by reason: superseded (a newer one came first, the pipeline is slower than the "
             "camera), late (decoding fell behind the clip), corrupt, oversize, no_order (the order ended), "
-            "key_gone (the deployment was closed).",
+            "key_gone (the deployment was closed), key_unavailable (control was away), undelivered (Kafka "
+            "was away).",
             ["camera", "reason"],
             registry=registry,
         )
         self.sent = Counter(
             "overt_ingest_frames_sent_total", "Frames produced.", ["camera"], registry=registry
         )
-        self.reopened = Counter(
-            "overt_ingest_cameras_reopened_total",
-            "Times a camera was lost and tried again.",
+        self.restarts = Counter(
+            "overt_ingest_decoder_restarts_total",
+            "Times a camera's decoder was started again, by reason: lost (the camera went away), refused (it "
+            "sends nothing that can be decoded), silent (no picture in time: killed), crashed.",
+            ["camera", "reason"],
+            registry=registry,
+        )
+        self.up = Gauge(
+            "overt_ingest_decoder_up",
+            "Whether the process that decodes the camera runs: 1, else 0.",
             ["camera"],
             registry=registry,
         )
@@ -57,20 +77,32 @@ class IngestMetrics:
 
 
 class CameraMetrics:
-    """What one camera's runner writes to."""
+    """What one camera's threads write to."""
 
     def __init__(self, metrics: IngestMetrics, camera_id: str) -> None:
         self._dropped = {reason: metrics.dropped.labels(camera_id, reason) for reason in DROPS}
-        self.read = metrics.read.labels(camera_id)
-        self.sampled_out = metrics.sampled_out.labels(camera_id)
-        self.sent = metrics.sent.labels(camera_id)
-        self.reopened = metrics.reopened.labels(camera_id)
-        self.encode_seconds = metrics.encode_seconds.labels(camera_id)
+        self._restarts = {reason: metrics.restarts.labels(camera_id, reason) for reason in RESTARTS}
+        self._read = metrics.read.labels(camera_id)
+        self._sampled_out = metrics.sampled_out.labels(camera_id)
         self._age = metrics.age.labels(camera_id)
+        self.sent = metrics.sent.labels(camera_id)
+        self.up = metrics.up.labels(camera_id)
+        self.encode_seconds = metrics.encode_seconds.labels(camera_id)
+
+    def add(self, counted: Counted) -> None:
+        """Take over what a decoder counted."""
+        self._read.inc(counted.read)
+        self._sampled_out.inc(counted.sampled_out)
+        for reason, number in counted.dropped.items():
+            self._dropped[reason].inc(number)
 
     def drop(self, reason: str) -> None:
         """Count one picture that was lost. `reason` is one of DROPS."""
         self._dropped[reason].inc()
+
+    def restart(self, reason: str) -> None:
+        """Count one decoder that is started again. `reason` is one of RESTARTS."""
+        self._restarts[reason].inc()
 
     def watch_age(self, age_s: Callable[[], float]) -> None:
         """Ask `age_s` whenever the age of the last frame is wanted."""

@@ -1,4 +1,4 @@
-"""The decoder's side of one camera: decodes, samples, stamps the capture time and fills the slot."""
+"""Decodes one source, samples, stamps the capture time and fills the slot: half of a child process."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -8,10 +8,10 @@ import av
 
 from overt.ingest.core import NS_PER_S, FastPace, Pace, PlayedPace, Sampler, Timeline, WallPace
 from overt.ingest.errors import SourceLost
-from overt.ingest.metrics import CameraMetrics
 from overt.ingest.picture import OpenOptions, OpenSource, Picture
-from overt.ingest.slot import Slot
+from overt.ingest.slot import HICCUP, Slot
 from overt.ingest.source import Source
+from overt.ingest.tally import Tally
 from overt.runtime.clock import Clock
 
 # What a source is taken for that does not say how fast it is, or says nonsense.
@@ -19,14 +19,9 @@ DEFAULT_RATE_HZ = 25.0
 MAX_RATE_HZ = 240.0
 
 
-# A fifth of a second at 25 pictures a second: a hiccup of the machine is made good, a pipeline that is
-# really slower than the camera loses its oldest pictures.
-PLACES = 5
-
-
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A sampled picture on its way to the encoder. `sequence` counts the sampled ones, so gaps are drops."""
+    """A sampled picture on its way to the encoder."""
 
     frame: av.VideoFrame
     sequence: int
@@ -46,7 +41,7 @@ class Play:
 class Reader:
     """Reads one source for one stretch of an order. `run` belongs to one thread, `halt` to any."""
 
-    def __init__(  # noqa: PLR0913 - the parts of a reader, each given once, in service.py
+    def __init__(  # noqa: PLR0913 - the parts of a reader, each given once, in child.py
         self,
         source: Source,
         play: Play,
@@ -54,7 +49,7 @@ class Reader:
         open_source: OpenSource,
         open_options: OpenOptions,
         clock: Clock,
-        metrics: CameraMetrics,
+        tally: Tally,
         sequence: Iterator[int],
     ) -> None:
         self._source = source
@@ -62,10 +57,10 @@ class Reader:
         self._open_source = open_source
         self._open_options = open_options
         self._clock = clock
-        self._metrics = metrics
+        self._tally = tally
         self._sequence = sequence
         self._halted = threading.Event()
-        self.slot: Slot[Taken] = Slot(newest_wins=play.live, places=PLACES)
+        self.slot: Slot[Taken] = Slot(newest_wins=play.live, places=HICCUP)
 
     def halt(self) -> None:
         """Decode nothing more than the picture in hand, and give it to nobody."""
@@ -87,7 +82,7 @@ class Reader:
     def _run(self, pace: Pace) -> None:
         sampler = timeline = None
         while not self._halted.is_set():
-            with self._open_source(self._source, self._open_options, self._metrics.drop) as opened:
+            with self._open_source(self._source, self._open_options, self._tally.drop) as opened:
                 if timeline is None or sampler is None:
                     each_ns = period_ns(opened.info.rate_hz)
                     timeline, sampler = Timeline(each_ns), Sampler(self._play.rate_hz, each_ns)
@@ -104,18 +99,18 @@ class Reader:
                 return
 
     def _take(self, picture: Picture, timeline: Timeline, sampler: Sampler, pace: Pace) -> None:
-        self._metrics.read.inc()
+        self._tally.read()
         at_ns = timeline.place(picture.pts_ns)
         if not sampler.keeps(at_ns):
-            self._metrics.sampled_out.inc()
+            self._tally.sampled_out()
             return
         captured_at_ns = pace.captured_at_ns(at_ns)
         if captured_at_ns is None:
-            self._metrics.drop("late")
+            self._tally.drop("late")
             return
         taken = Taken(picture.frame, next(self._sequence), captured_at_ns, self._clock.now_ns())
         if self.slot.put(taken) is not None:
-            self._metrics.drop("superseded")
+            self._tally.drop("superseded")
 
 
 def period_ns(rate_hz: float | None) -> int:

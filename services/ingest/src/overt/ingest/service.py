@@ -1,21 +1,20 @@
 """Wires the cameras: for each its order book, its reader, its sender and its runner."""
 
-import itertools
+import random
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 from overt.contracts.context import Context
 from overt.contracts.messages import FrameCaptured
 from overt.contracts.topics import FRAMES
 from overt.contracts.wire import TopicWire
-from overt.ingest.camera import open_source
-from overt.ingest.jpeg import JpegEncoder
-from overt.ingest.metrics import CameraMetrics, IngestMetrics
-from overt.ingest.picture import OpenOptions, OpenSource
-from overt.ingest.reading import Play, Reader
-from overt.ingest.runner import CameraRunner, Parts
+from overt.ingest.backoff import Backoff
+from overt.ingest.capture import Parts
+from overt.ingest.decoder import StartDecoder, start_process
+from overt.ingest.metrics import IngestMetrics
+from overt.ingest.piped import Job
+from overt.ingest.runner import CameraRunner
 from overt.ingest.sending import Sender
 from overt.ingest.settings import CameraOptions, IngestOptions
 from overt.ingest.source import Source, parse_source
@@ -41,18 +40,23 @@ def build(
     options: IngestOptions,
     *,
     health: Health | None = None,
-    open_source: OpenSource = open_source,
+    start: StartDecoder = start_process,
+    randomness: random.Random | None = None,
 ) -> Ingest:
-    """Return the runners of all cameras, named `ingest.<camera id>`. Raises SourceRefused."""
-    wiring = _Wiring(context, options, health or Health(), IngestMetrics(context.registry), open_source)
+    """Return the runners of all cameras, named `ingest.<camera id>`. Raises SourceRefused.
+
+    `randomness` decides how long a lost camera is left alone.
+    """
+    wiring = _Wiring(context, options, health or Health(), IngestMetrics(context.registry), start)
+    randomness = randomness or random.Random()  # noqa: S311 - jitter, no secret
     cameras = [(camera, parse_source(camera.source)) for camera in options.cameras]
     recordings = _Countdown(sum(not source.is_endless for _, source in cameras))
     runners = {
         f"ingest.{camera.camera_id}": CameraRunner(
             camera.camera_id,
             source,
-            live=camera.live or source.is_endless,
             parts=wiring.parts(camera, source),
+            backoff=Backoff(randomness),
             over=_nothing if source.is_endless else recordings.one_less,
         ).run
         for camera, source in cameras
@@ -87,42 +91,39 @@ class _Wiring:
     options: IngestOptions
     health: Health
     metrics: IngestMetrics
-    open_source: OpenSource
+    start: StartDecoder
 
     def parts(self, camera: CameraOptions, source: Source) -> Parts:
         context, metrics = self.context, self.metrics.for_camera(camera.camera_id)
         wire: TopicWire[FrameCaptured] = TopicWire(FRAMES, context.keys)
+        watch = Watch(camera.camera_id, context.clock, health=self.health, metrics=metrics)
         return Parts(
             orders=context.orders("ingest"),
             clock=context.clock,
-            sender=Sender(
-                camera.camera_id,
-                wire,
-                context.broker.producer(),
-                encoder=JpegEncoder(self.options.jpeg_quality),
-                metrics=metrics,
-            ),
+            sender=Sender(camera.camera_id, wire, context.broker.producer(), metrics=metrics, watch=watch),
             metrics=metrics,
-            watch=Watch(camera.camera_id, context.clock, health=self.health, metrics=metrics),
-            new_reader=self._reader_of(camera, source, metrics),
+            watch=watch,
+            new_job=self._jobs_of(camera, source),
+            start=self.start,
         )
 
-    def _reader_of(
-        self, camera: CameraOptions, source: Source, metrics: CameraMetrics
-    ) -> Callable[[], Reader]:
-        options = self.options
-        return partial(
-            Reader,
-            source,
-            Play(live=camera.live or source.is_endless, rate_hz=camera.rate_hz, loop=camera.loop),
-            open_source=self.open_source,
-            open_options=OpenOptions(
+    def _jobs_of(self, camera: CameraOptions, source: Source) -> Callable[[int], Job]:
+        options, clock = self.options, self.context.clock
+
+        def new_job(first_sequence: int) -> Job:
+            return Job(
+                kind=source.kind,
+                address=source.address,
+                shown=source.shown,
+                live=camera.live or source.is_endless,
+                loop=camera.loop,
                 rate_hz=camera.rate_hz,
                 decode_threads=options.decode_threads,
                 open_timeout_s=options.open_timeout_s,
                 read_timeout_s=options.read_timeout_s,
-            ),
-            clock=self.context.clock,
-            metrics=metrics,
-            sequence=itertools.count(),  # goes on when a camera is opened again
-        )
+                jpeg_quality=options.jpeg_quality,
+                first_sequence=first_sequence,
+                clock_ahead_ns=clock.now_ns() - int(clock.monotonic_s() * 1e9),
+            )
+
+        return new_job

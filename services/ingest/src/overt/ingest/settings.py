@@ -1,9 +1,9 @@
 """What ingest can be told: `IngestOptions` for whoever builds it, `IngestSettings` for its process."""
 
 import json
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_settings import NoDecode
 
 from overt.contracts.messages import Identifier
@@ -21,7 +21,10 @@ DECODE_THREADS = Field(
 )
 OPEN_TIMEOUT_S = Field(default=10.0, gt=0, le=60, description="How long opening a camera may take.")
 READ_TIMEOUT_S = Field(
-    default=5.0, gt=0, le=60, description="How long a camera may send nothing before it counts as lost."
+    default=5.0,
+    gt=0,
+    le=60,
+    description="How long a camera may give no picture before it counts as lost and its decoder is killed.",
 )
 
 
@@ -50,22 +53,25 @@ class CameraOptions(BaseModel):
     loop: bool = Field(default=False, description="Begin a recording again when it ends.")
 
 
+def _each_once(cameras: tuple[CameraOptions, ...]) -> tuple[CameraOptions, ...]:
+    if len({camera.camera_id for camera in cameras}) != len(cameras):
+        raise ValueError("a camera is named twice")
+    return cameras
+
+
+Cameras = Annotated[tuple[CameraOptions, ...], AfterValidator(_each_once)]
+
+
 class IngestOptions(BaseModel):
     """The service's own knobs, the same in one process and over Kafka."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    cameras: tuple[CameraOptions, ...] = Field(min_length=1, max_length=64, description="The cameras.")
+    cameras: Cameras = Field(min_length=1, max_length=64, description="The cameras.")
     jpeg_quality: int = JPEG_QUALITY
     decode_threads: int = DECODE_THREADS
     open_timeout_s: float = OPEN_TIMEOUT_S
     read_timeout_s: float = READ_TIMEOUT_S
-
-    @model_validator(mode="after")
-    def _names_each_camera_once(self) -> Self:
-        if len({camera.camera_id for camera in self.cameras}) != len(self.cameras):
-            raise ValueError("a camera is named twice")
-        return self
 
 
 def _from_json(value: object) -> object:
@@ -81,7 +87,7 @@ class IngestSettings(ServiceSettings):
     """`python -m overt.ingest`, from `OVERT_…` variables."""
 
     health_port: Port = Field(default=9101, description="Port of /healthz, /readyz and /metrics.")
-    ingest_cameras: Annotated[tuple[CameraOptions, ...], NoDecode, BeforeValidator(_from_json)] = Field(
+    ingest_cameras: Annotated[Cameras, NoDecode, BeforeValidator(_from_json)] = Field(
         min_length=1,
         max_length=64,
         repr=False,
@@ -91,11 +97,6 @@ class IngestSettings(ServiceSettings):
     ingest_decode_threads: int = DECODE_THREADS
     ingest_open_timeout_s: float = OPEN_TIMEOUT_S
     ingest_read_timeout_s: float = READ_TIMEOUT_S
-
-    @model_validator(mode="after")
-    def _is_consistent(self) -> Self:
-        self.options()
-        return self
 
     def options(self) -> IngestOptions:
         """Return the options that these settings say."""

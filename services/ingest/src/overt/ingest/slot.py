@@ -1,10 +1,14 @@
-"""Hands pictures from the decoder to the sender through a few places: the newest win, or the decoder waits."""
+"""Hands pictures from one thread to the next through a few places: the newest win, or the giver waits."""
 
 import threading
 from collections import deque
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+# Places for a fifth of a second at 25 pictures a second: a hiccup of the machine is made good, a pipeline that
+# is really slower than the camera loses its oldest pictures.
+HICCUP = 5
 
 
 class Slot(Generic[T]):
@@ -29,6 +33,13 @@ class Slot(Generic[T]):
             self._items.append(item)
             self._changed.notify_all()
             return displaced
+
+    def await_room(self, timeout_s: float) -> bool:
+        """Whether `put` would not wait; a slot in which the newest wins always has room."""
+        with self._changed:
+            return self._newest_wins or self._changed.wait_for(
+                lambda: len(self._items) < self._places or self._closed, timeout_s
+            )
 
     def take(self, timeout_s: float) -> T | None:
         """Return the oldest item as soon as there is one; None after `timeout_s`, or at once when drained."""

@@ -9,7 +9,11 @@ STALE_S = 5.0
 
 
 class Watch:
-    """Watches one camera. `frame_sent` and the rest belong to one thread; the age may be asked from any."""
+    """Watches one camera.
+
+    `frame_sent` and `undelivered` belong to the thread that sends, the rest to the one that runs the camera;
+    the age may be asked from any.
+    """
 
     def __init__(self, camera_id: str, clock: Clock, *, health: Health, metrics: CameraMetrics) -> None:
         self._part = f"camera {camera_id}"
@@ -17,6 +21,7 @@ class Watch:
         self._health = health
         self._begun_s = clock.monotonic_s()
         self._last_s: float | None = None
+        self._undelivered: str | None = None
         metrics.watch_age(self.age_s)
 
     def age_s(self) -> float:
@@ -31,14 +36,20 @@ class Watch:
     def frame_sent(self) -> None:
         """A frame went out."""
         self._last_s = self._clock.monotonic_s()
+        self._undelivered = None
         self._health.set(self._part, None)
+
+    def undelivered(self, problem: str) -> None:
+        """A frame did not go out because Kafka or control is away."""
+        self._undelivered = problem
+        self._health.set(self._part, problem)
 
     def check(self) -> None:
         """Report a camera that ought to give frames and does not."""
         since_s = self._begun_s if self._last_s is None else max(self._begun_s, self._last_s)
         silent_s = self._clock.monotonic_s() - since_s
         if silent_s > STALE_S:
-            self._health.set(self._part, f"no frame for more than {STALE_S:g} s")
+            self._health.set(self._part, self._undelivered or f"no frame for more than {STALE_S:g} s")
 
     def lost(self, problem: str) -> None:
         """The camera went away."""
