@@ -10,7 +10,7 @@ UV ?= $(or $(shell command -v uv 2>/dev/null),$(CURDIR)/.tools/uv/bin/uv)
 RUN := $(UV) run --frozen
 RUN_DEFAULT := $(UV) run --frozen --no-dev
 
-.PHONY: help demo test test-integration e2e check format docs benchmark clean
+.PHONY: help demo test test-integration faults chaos soak kafka e2e check format docs benchmark clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -25,7 +25,21 @@ test: $(UV) ## unit, contract, loop and end-to-end tests in process: no Kafka, n
 test-integration: $(UV) ## the same pipeline as six processes over a real Apache Kafka (needs Java 17+ and Maven)
 	@scripts/ci-prerequisites.sh
 	@$(RUN) overt models fetch
-	@$(RUN) pytest -m integration $(ARGS)
+	@$(RUN) pytest -m "integration and not faults" $(ARGS)
+
+faults: $(UV) ## kill, cut, freeze, fill and poison what runs, then look at the books: 12 minutes
+	@scripts/ci-prerequisites.sh
+	@$(RUN) overt models fetch
+	@$(RUN) pytest tests/faults $(ARGS)
+
+chaos: $(UV) ## kill services at random while cameras play (ARGS="--minutes 10 --kills 50 --cameras 4 --seed 7")
+	@$(RUN) python -m tests.faults.chaos $(ARGS)
+
+soak: $(UV) ## let everything run and look whether anything grows (ARGS="--minutes 60")
+	@$(RUN) python -m tests.faults.soak $(ARGS)
+
+kafka: $(UV) ## a local Apache Kafka with logins, topics and access rules, until Ctrl-C (ARGS="--nodes 3 --plain")
+	@$(RUN) python -m tests.integration.servers.serve $(ARGS)
 
 e2e: $(UV) ## only the end-to-end tests: real pictures in, alerts out
 	@$(RUN) overt models fetch

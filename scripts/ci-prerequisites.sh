@@ -3,6 +3,7 @@
 # as root, with apt-get. Usage: ci-prerequisites.sh [--browser]
 #   java 17+   runs Apache Kafka        (required)
 #   mvn        fetches it, once         (required)
+#   initdb     PostgreSQL's programs    (required)
 #   chromium   browser tests            (only noted; --browser makes it required)
 set -eu
 
@@ -12,9 +13,14 @@ java_major() { # 17 for 'openjdk version "17.0.15"', 0 without a Java
     echo "${major:-0}"
 }
 
+has_postgresql() { # Debian keeps its programs off the PATH
+    command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1
+}
+
 missing() { # the Debian packages that are wanted and not there, one a line
     [ "$(java_major)" -ge 17 ] || echo default-jre-headless
     command -v mvn >/dev/null || echo maven
+    has_postgresql || echo postgresql
     [ "$browser" = no ] || command -v chromium >/dev/null || echo chromium
 }
 
@@ -43,5 +49,5 @@ if [ -n "$packages" ]; then
     fi
 fi
 
-echo "java $(java_major) and mvn are there" >&2
+echo "java $(java_major), mvn and PostgreSQL are there" >&2
 [ "$browser" = yes ] || command -v chromium >/dev/null || echo "note: no chromium: browser tests need it ($0 --browser)" >&2

@@ -19,7 +19,7 @@ from msgspec import inspect
 from overt.contracts.events import AnyAlertEvent
 from overt.contracts.messages import MAX_INTEGER, Identifier, Sha256
 from overt.contracts.orders import Order
-from overt.contracts.topics import FRAMES, TOPICS, Topic, dead_letter_topic
+from overt.contracts.topics import CHANGELOGS, FRAMES, TOPICS, Changelog, Topic, dead_letter_topic
 
 SUFFIXES = (".md", ".json")
 GENERATED = Path(__file__).parents[1] / "docs" / "generated"
@@ -32,6 +32,10 @@ payloads are AES-256-GCM, bound to topic, key and deployment. Times are UNIX tim
 DEAD_LETTERS = """\
 Dead letters have the key, the partitions and the retention of their source (those of a compacted topic are kept
 for 7 days). What was sealed stays sealed in them; what should have been sealed and was not is not copied."""
+ACCESS = """\
+At a Kafka with logins each service has a user of its own name and may do what stands here and nothing else
+(`overt topics apply --acls`): read and write its topics, write the dead letters of those it reads in a group, and
+use the group of its own name. Dead letters are read by operators alone."""
 PATTERNS = {Identifier: "identifier", Sha256: "64 hexadecimal digits"}
 
 
@@ -45,6 +49,7 @@ def topics_page() -> str:
         "sealed with",
         "largest message",
         "partitions",
+        "writers",
         "readers",
     )
     rows = [_row(topic) for topic in TOPICS.values()]
@@ -56,6 +61,8 @@ def topics_page() -> str:
         INTRODUCTION,
         _table(titles, rows),
         DEAD_LETTERS,
+        *map(_changelog, CHANGELOGS),
+        ACCESS,
         f"An identifier is text that matches `{_pattern(Identifier)}`.",
         "## Messages",
         *(_described(message, f" on {name}") for name, message in described),
@@ -76,7 +83,16 @@ def _row(topic: Topic) -> tuple[str, ...]:
         {"epoch": "key of 5 minutes", "lasting": "key of the deployment", None: "not sealed"}[topic.sealed],
         f"{topic.max_bytes:,} bytes",
         str(topic.partitions),
+        ", ".join(topic.writers),
         ", ".join(topic.readers),
+    )
+
+
+def _changelog(changelog: Changelog) -> str:
+    return (
+        f"`{changelog.name}` holds what the stream of {changelog.owner} folded from `{changelog.source.name}`, "
+        f"for {_duration(changelog.retention_s)}, on as many partitions: no message of this contract, and "
+        f"{changelog.owner} alone reads and writes it."
     )
 
 

@@ -122,6 +122,7 @@ RAISED = events.AlertRaised(
     *EVENT, "entry-3", "list-1", "north-gate", START_NS - 210_000_000, 0.71, 0.42, "/alerts/alert-1"
 )
 STRONGER = events.AlertStrengthened(*EVENT, 0.78)
+ESCALATED = events.AlertEscalated(*EVENT, 1)
 JUDGED = events.JudgementMade(*EVENT, 1, "awaiting_second")
 OUTCOME = events.OutcomeRecorded(*EVENT, "confirmed_true", "no_action")
 SIGNED = sign(order(), EXAMPLE_KEY)
@@ -137,6 +138,7 @@ GOOD: tuple[tuple[Topic, str, msgspec.Struct], ...] = (
     (MATCHES, "two_candidates", MATCH),
     (ALERTS, "plain", RAISED),
     (ALERTS, "plain", STRONGER),
+    (ALERTS, "first", ESCALATED),
     (ALERTS, "first", JUDGED),
     (ALERTS, "third", events.JudgementMade("alert-1", "dep-1", 5, START_NS, 1, 3, "judged_true")),
     (ALERTS, "plain", OUTCOME),
@@ -192,7 +194,7 @@ def usual_mistakes(topic: Topic, message: msgspec.Struct) -> Iterator[Example]:
 
 MESSAGES: tuple[tuple[Topic, msgspec.Struct], ...] = (
     (FRAMES, FRAME), (FRAMES, ENDED), (FACES, FOUND), (TEMPLATES, MADE), (MATCHES, MATCH),
-    (ALERTS, RAISED), (ALERTS, STRONGER), (ALERTS, JUDGED), (ALERTS, OUTCOME),
+    (ALERTS, RAISED), (ALERTS, STRONGER), (ALERTS, ESCALATED), (ALERTS, JUDGED), (ALERTS, OUTCOME),
     (DEPLOYMENTS, SIGNED), (AUDIT, HEAD), (DEAD, LETTER),
 )  # fmt: skip
 IDENTIFIER = r"invalid: Expected `str` matching regex '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$(?!\\n)' - at "
@@ -268,6 +270,7 @@ OWN_MISTAKES: tuple[tuple[Topic, msgspec.Struct, str, Fields, str], ...] = (
     (ALERTS, STRONGER, "other_version", {"version": 0}, f"{ALLOWED}`$.version`"),
     (ALERTS, STRONGER, "version_as_text", {"version": "1"}, "invalid: Expected `int`, got `str` - at `$.version`"),
     (ALERTS, STRONGER, "sequence_from_zero", {"sequence": 0}, "invalid: Expected `int` >= 1 - at `$.sequence`"),
+    (ALERTS, ESCALATED, "times_from_zero", {"times": 0}, "invalid: Expected `int` >= 1 - at `$.times`"),
     (ALERTS, JUDGED, "other_version", {"version": 2}, f"{ALLOWED}`$.version`"),
     (ALERTS, JUDGED, "tells_the_verdict", {"verdict": "true_alert"}, "invalid: Object contains an unknown field"),
     (ALERTS, JUDGED, "unknown_state", {"state": "muted"}, f"{ALLOWED}`$.state`"),

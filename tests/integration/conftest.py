@@ -14,8 +14,11 @@ from overt.cli.models import models_dir
 
 from .deployed import CAMERA, LOOPED, WATCHLIST, Deployed, Report
 from .servers.kafka import KafkaServer
+from .servers.kafka_cluster import KafkaCluster
 from .servers.milvus import MilvusServer
+from .servers.postgres import PostgresServer
 from .servers.process import ServerError
+from .servers.serve import equip
 
 Server = TypeVar("Server")
 
@@ -46,6 +49,26 @@ def kafka(
     # The first start fetches 44 MB: whoever waits should see that, so nothing is captured here.
     with capture.global_and_fixture_disabled():
         server = _started(lambda: KafkaServer.start(tools_dir, tmp_path_factory.mktemp("kafka")))
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def secured_kafka(
+    kafka: KafkaServer, tmp_path_factory: pytest.TempPathFactory, tools_dir: Path
+) -> Iterator[KafkaCluster]:
+    """Return a node with logins, every topic and the access rules; it comes after `kafka`, which fetches."""
+    folder = tmp_path_factory.mktemp("secured-kafka")
+    cluster = _started(lambda: KafkaCluster.start(tools_dir, folder))
+    with cluster:
+        equip(cluster)
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Return a server shared by the run: a test makes its own database with `.database()`."""
+    server = _started(PostgresServer.start)
     with server:
         yield server
 

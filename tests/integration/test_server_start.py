@@ -1,15 +1,22 @@
 """What happens around a test server's start: what is fetched once, what is said when something is missing."""
 
+import socket
+import stat
 import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from .servers import postgres
+from .servers.certificates import NODE_NAME, make_certificates
 from .servers.kafka import KafkaServer
 from .servers.kafka_jars import POM, STAMP, kafka_jars, kafka_version
-from .servers.process import ServerError, ServerProcess, free_ports
+from .servers.postgres import PostgresServer
+from .servers.process import LOOPBACK, PORT_RANGE, ServerError, ServerProcess, free_ports, lasting_ports
 
 
 @pytest.fixture
@@ -106,3 +113,44 @@ def test_a_server_that_is_never_ready_is_reported_and_one_deaf_to_sigterm_is_kil
 
 def test_free_ports_differ() -> None:
     assert len(set(free_ports(20))) == 20
+
+
+def test_ports_for_a_server_that_comes_back_are_none_that_clients_are_given() -> None:
+    ports = lasting_ports(20)
+    assert len(set(ports)) == 20
+    assert max(ports) < int(PORT_RANGE.read_text().split()[0])
+
+
+def test_a_port_that_is_taken_is_not_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind((LOOPBACK, lasting_ports(1)[0]))
+        taken.listen()
+        port = int(taken.getsockname()[1])
+        monkeypatch.setattr("tests.integration.servers.process.LASTING_FROM", port)
+        monkeypatch.setattr("tests.integration.servers.process.EPHEMERAL_FROM", port + 1)
+        monkeypatch.setattr("tests.integration.servers.process.PORT_RANGE", Path("/nowhere"))
+        with pytest.raises(ServerError, match="no 1 free ports"):
+            lasting_ports(1)
+
+
+def test_a_machine_without_postgresql_is_told_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(postgres, "DEBIAN_PROGRAMS", tmp_path)
+    with pytest.raises(ServerError, match=r"'initdb' is not there.*apt-get install postgresql"):
+        PostgresServer.start()
+
+
+def test_nodes_have_a_certificate_of_an_authority_that_can_sign_no_other(tmp_path: Path) -> None:
+    made = make_certificates(tmp_path)
+    authority = x509.load_pem_x509_certificate(made.ca.read_bytes())
+    node = x509.load_pem_x509_certificate(made.node.read_bytes())
+    node.verify_directly_issued_by(authority)
+    # Kafka's super user is named by this.
+    assert node.subject.rfc4514_string() == f"CN={NODE_NAME}"
+    assert stat.S_IMODE(made.node.stat().st_mode) == 0o600
+    private = load_pem_private_key(made.node.read_bytes(), None)
+    assert private.public_key() == node.public_key() != authority.public_key()
+    assert b"PRIVATE KEY" not in made.ca.read_bytes()
+    assert sorted(tmp_path.iterdir()) == [made.ca, made.node]

@@ -1,20 +1,31 @@
 """Proves that the test servers are real: each does once what the tests that use it rely on."""
 
+import os
+import signal
 import socket
+import stat
+import subprocess
+import sys
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
+import psycopg
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from pymilvus import DataType, MilvusClient  # type: ignore[import-untyped]
 
+from overt.contracts.topics import SERVICES
+from overt.runtime.kafka_admin import TopicSpec, create_topics
+
 from .servers import kafka as kafka_server
 from .servers.kafka import KafkaServer
+from .servers.kafka_cluster import KafkaCluster
 from .servers.milvus import MilvusServer
-from .servers.process import LOOPBACK, ServerError, free_ports, listens
+from .servers.postgres import PostgresServer
+from .servers.process import LOOPBACK, ServerError, ServerProcess, free_ports, listens
 
 pytestmark = pytest.mark.integration
 
@@ -101,7 +112,7 @@ def test_a_broker_whose_port_was_taken_starts_on_another_and_ends_when_stopped(
         taken.bind((LOOPBACK, 0))
         taken.listen()
         answers = iter([[taken.getsockname()[1], free_ports(1)[0]], free_ports(2)])
-        monkeypatch.setattr(kafka_server, "free_ports", lambda count: next(answers))
+        monkeypatch.setattr(kafka_server, "lasting_ports", lambda count: next(answers))
         with KafkaServer.start(tools_dir, tmp_path) as server:
             admin = AdminClient({"bootstrap.servers": server.bootstrap, "log_level": 0})
             assert admin.list_topics(timeout=10).brokers
@@ -117,7 +128,7 @@ def test_a_broker_that_can_not_start_shows_the_end_of_its_log(
         taken.bind((LOOPBACK, 0))
         taken.listen()
         port = taken.getsockname()[1]
-        monkeypatch.setattr(kafka_server, "free_ports", lambda count: [port, free_ports(1)[0]])
+        monkeypatch.setattr(kafka_server, "lasting_ports", lambda count: [port, free_ports(1)[0]])
         monkeypatch.setattr(kafka_server, "START_ATTEMPTS", 1)
         with pytest.raises(ServerError, match=rf"(?s)ended with code 1 .*kafka\.log.*\b{port}\b"):
             KafkaServer.start(tools_dir, tmp_path)
@@ -154,3 +165,76 @@ def test_a_stopped_milvus_leaves_collections_that_the_next_one_finds(tmp_path: P
             finally:
                 client.close()
         assert not server.process.alive
+
+
+def test_a_killed_node_comes_back_on_its_port_with_what_was_confirmed(
+    tools_dir: Path, tmp_path: Path
+) -> None:
+    with KafkaCluster.start(tools_dir, tmp_path, secured=False) as cluster:
+        bootstrap, first = cluster.bootstrap, cluster.process(1)
+        create_topics(bootstrap, [TopicSpec("kept", 1)])
+        producer = Producer({"bootstrap.servers": bootstrap, "acks": "all"})
+        producer.produce("kept", b"one")
+        assert producer.flush(10) == 0
+        cluster.kill(1)
+        assert not listens(int(bootstrap.rpartition(":")[2]))
+        cluster.restart(1)
+        assert cluster.bootstrap == bootstrap
+        assert cluster.process(1).pid != first.pid
+        assert cluster.leader_of("kept", 0) == 1
+        assert any(b"one" in path.read_bytes() for path in cluster.data_dirs[0].glob("kept-0/*.log"))
+    assert not cluster.process(1).alive
+
+
+def test_kafka_for_people_has_topics_logins_and_rules_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+    """What `make kafka` runs: another may not take its folder, and only its owner may read the logins."""
+    command = [sys.executable, "-m", "tests.integration.servers.serve", "--folder", str(tmp_path / "kafka")]
+    served = ServerProcess(command, log=tmp_path / "said")
+    try:
+        served.wait_until(lambda: "Ctrl-C" in served.log.read_text(), timeout_s=90)
+        files = {path.stem: path for path in (tmp_path / "kafka" / "clients").iterdir()}
+        assert {stat.S_IMODE(path.stat().st_mode) for path in files.values()} == {0o600}
+        assert sorted(files) == sorted([*SERVICES, "operator"])
+        told = dict(line.split("=", 1) for line in files["operator"].read_text().splitlines())
+        assert told["OVERT_KAFKA_PASSWORD"] not in served.log.read_text()
+        check = [sys.executable, "-m", "overt.cli", "topics", "check", "--acls"]
+        done = subprocess.run(check, env=os.environ | told, check=False, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "as the table says: 15 topics, and who may use them\n")
+        second = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert second.returncode == 2
+        assert "end it, or give --folder" in second.stderr
+    finally:
+        code = served.stop(signal.SIGINT)
+    assert code == 0
+    assert not listens(int(told["OVERT_KAFKA_BOOTSTRAP"].rpartition(":")[2]))
+
+
+def test_a_database_is_made_and_survives_the_servers_death(postgres: PostgresServer) -> None:
+    name = postgres.database().rpartition("/")[2]
+    with psycopg.connect(postgres.connection(name)) as connection:
+        connection.execute("CREATE TABLE kept (number int)")
+        connection.execute("INSERT INTO kept VALUES (7)")
+    held = psycopg.connect(postgres.connection(name))
+    postgres.kill()
+    with pytest.raises(psycopg.OperationalError):
+        held.execute("SELECT 1")
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(postgres.connection(name))
+    postgres.restart()
+    with psycopg.connect(postgres.connection(name)) as connection:
+        assert connection.execute("SELECT number FROM kept").fetchall() == [(7,)]
+
+
+def test_a_database_asks_for_the_password(postgres: PostgresServer) -> None:
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(postgres.connection("postgres"), password="another")
+
+
+def test_a_stopped_database_server_leaves_no_file_and_no_process() -> None:
+    with PostgresServer.start() as server:
+        pid, home = server.pid, server.home
+        held = psycopg.connect(server.connection("postgres"))  # it does not wait for clients
+    held.close()
+    assert not home.exists()
+    assert not Path(f"/proc/{pid}").exists()
+    assert not listens(server.port)

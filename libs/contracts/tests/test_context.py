@@ -15,7 +15,7 @@ from overt.contracts.topics import ALERTS, DEPLOYMENTS, FRAMES
 from overt.contracts.wire import Out, TopicWire, memory_topics
 from overt.runtime.clock import ManualClock
 from overt.runtime.keys import KeyRing
-from overt.runtime.loop import LoopLimits
+from overt.runtime.loop import LoopLimits, Unavailable
 from overt.runtime.loop_metrics import LoopCollectors
 from overt.runtime.memory import MemoryBroker
 
@@ -96,6 +96,23 @@ def test_each_service_keeps_a_book_of_its_own(
     assert other.book.active("dep-1") is None
     other.feed.poll()
     assert other.book.active("dep-1") is not None
+
+
+def test_a_loop_tells_the_process_health_what_keeps_it_from_working(context: Context) -> None:
+    missing = [Unavailable("the gallery is away")]
+
+    def handle(messages: Sequence[CaptureEnded]) -> Iterator[Out]:
+        if missing:
+            raise missing[0]
+        return iter(())
+
+    loop = context.loop("match", FRAMES, handle, tick=lambda: None, limits=AT_ONCE)
+    assert context.health.problems() == {"match": "waiting for partitions"}
+    loop.step()
+    assert context.health.problems() == {"match": "the gallery is away"}
+    missing.clear()
+    loop.step()
+    assert context.health.problems() == {}
 
 
 def test_a_loop_parks_what_it_cannot_read_and_goes_on(context: Context, ended: CaptureEnded) -> None:

@@ -11,13 +11,14 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from prometheus_client import CollectorRegistry
 
+from overt.contracts import standalone
 from overt.contracts.context import Context
 from overt.contracts.standalone import connect, main
 from overt.runtime import kafka_admin, process
 from overt.runtime.envelope import DataKey
 from overt.runtime.health import Health, HealthServer
 from overt.runtime.keys import KeyGone
-from overt.runtime.keys_http import KeysUnavailable, RemoteKeys
+from overt.runtime.keys_http import KeysRefused, KeysUnavailable, RemoteKeys
 from overt.runtime.process import CannotBegin, Runner
 from overt.runtime.settings import ServiceSettings, load
 
@@ -154,12 +155,44 @@ def test_control_is_asked_before_anything_is_built(
     assert "asked" in error_lines(capsys)[0]
 
     def refuse(*_: object) -> DataKey:
-        raise KeysUnavailable("control answered 401")
+        raise KeysRefused("control answered 401")
 
     monkeypatch.setattr(RemoteKeys, "by_id", refuse)
     assert main("detect", ServiceSettings, build) == process.MISUSED
     (line,) = error_lines(capsys)
     assert "control answered 401" in line
+
+
+def test_a_service_that_starts_before_control_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(standalone, "ASK_EVERY_S", 0)
+    monkeypatch.setattr(standalone, "SAY_EVERY_S", 0)
+    asked: list[str] = []
+
+    def by_id(_: RemoteKeys, key_id: str) -> DataKey:
+        asked.append(key_id)
+        if len(asked) < 3:
+            raise KeysUnavailable("cannot reach control")
+        raise KeyGone("no such key")
+
+    monkeypatch.setattr(RemoteKeys, "by_id", by_id)
+    assert main("detect", ServiceSettings, lambda *_: builds(lambda _: None)) == process.OK
+    assert capsys.readouterr().err.count("waiting for control") == 2
+
+
+def test_a_control_that_stays_away_is_one_line_after_the_patience(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OVERT_CONTROL_PATIENCE_S", "0")
+
+    def away(*_: object) -> DataKey:
+        raise KeysUnavailable("cannot reach control")
+
+    monkeypatch.setattr(RemoteKeys, "by_id", away)
+    assert main("detect", ServiceSettings, lambda *_: builds(lambda _: None)) == process.MISUSED
+    (line,) = error_lines(capsys)
+    assert "cannot reach control" in line
 
 
 @pytest.mark.parametrize("error", [CannotBegin("no model pack"), KeysUnavailable("cannot reach control")])

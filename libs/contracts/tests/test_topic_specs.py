@@ -2,8 +2,24 @@
 
 import pytest
 
-from overt.contracts.topic_specs import MAX_SEGMENT_S, MIN_SEGMENT_S, OVERHEAD_BYTES, spec_of, topic_specs
-from overt.contracts.topics import DEPLOYMENTS, FRAMES, MATCHES, TOPICS, Topic, dead_letter_topic
+from overt.contracts.topic_specs import (
+    MAX_SEGMENT_S,
+    MIN_SEGMENT_S,
+    OVERHEAD_BYTES,
+    changelog_spec,
+    spec_of,
+    topic_specs,
+)
+from overt.contracts.topics import (
+    ALERT_WINDOWS,
+    CHANGELOGS,
+    DEPLOYMENTS,
+    FRAMES,
+    MATCHES,
+    TOPICS,
+    Topic,
+    dead_letter_topic,
+)
 from overt.runtime.envelope import MAX_KEY_ID_BYTES, DataKey, seal
 from overt.runtime.kafka import MAX_MESSAGE_BYTES
 
@@ -12,13 +28,23 @@ EVERY = [each for topic in TOPICS.values() for each in (topic, dead_letter_topic
 
 def test_every_topic_and_its_dead_letters_are_there_once() -> None:
     names = [spec.name for spec in topic_specs()]
-    assert sorted(names) == sorted([*TOPICS, *(topic.dead for topic in TOPICS.values())])
+    dead = [topic.dead for topic in TOPICS.values()]
+    assert sorted(names) == sorted([*TOPICS, *dead, *(changelog.name for changelog in CHANGELOGS)])
 
 
 def test_only_what_has_no_retention_is_compacted() -> None:
     compacted = {spec.name for spec in topic_specs() if spec.config["cleanup.policy"] == "compact"}
     assert compacted == {topic.name for topic in EVERY if topic.retention_s is None}
     assert "retention.ms" not in spec_of(DEPLOYMENTS).config
+
+
+def test_a_changelog_goes_with_its_source_and_keeps_the_newest_of_each_key_for_a_while() -> None:
+    spec = changelog_spec(ALERT_WINDOWS)
+    assert (spec.name, spec.partitions) == ("alert-windows.v1", MATCHES.partitions)
+    assert spec.config["cleanup.policy"] == "compact,delete"
+    assert MATCHES.retention_s is not None
+    # A match that can still come back finds what was folded from it.
+    assert int(spec.config["retention.ms"]) >= MATCHES.retention_s * 1_000
 
 
 def test_frames_are_kept_sixty_seconds_in_short_segments() -> None:

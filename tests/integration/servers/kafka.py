@@ -1,9 +1,5 @@
 """Starts a real Apache Kafka (KRaft, one node) on the loopback address for tests."""
 
-import base64
-import os
-import subprocess
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,9 +9,9 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from .kafka_jars import INSTALL, kafka_jars
-from .process import LOOPBACK, ServerError, ServerProcess, free_ports, listens, require_program
+from .kafka_jvm import START_TIMEOUT_S, Jvm, common_properties, new_cluster_id, port_was_taken
+from .process import LOOPBACK, ServerError, ServerProcess, lasting_ports, listens, require_program
 
-START_TIMEOUT_S = 60.0
 # A port may be taken between being found free and being bound; that is rare, and twice in a row rarer.
 START_ATTEMPTS = 3
 LOG = "kafka.log"
@@ -30,25 +26,6 @@ listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=BROKER
 log.dirs={data}
-
-# Topics are made by us, with their partitions and retention, never by a typing error.
-auto.create.topics.enable=false
-
-# Retention is looked at every second, from the start, so that a test can wait for it.
-log.retention.check.interval.ms=1000
-log.initial.task.delay.ms=1000
-log.segment.delete.delay.ms=1000
-log.cleaner.backoff.ms=1000
-
-# One node: nothing to replicate to, and no second member to wait for.
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-transaction.state.log.num.partitions=4
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-group.initial.rebalance.delay.ms=0
 """
 
 
@@ -74,26 +51,21 @@ class KafkaServer:
             try:
                 return cls._start_once(java, jars, home)
             except ServerError:
-                if attempt == START_ATTEMPTS or not _port_was_taken(home / LOG):
+                if attempt == START_ATTEMPTS or not port_was_taken(home / LOG):
                     raise
         raise AssertionError("unreachable")
 
     @classmethod
     def _start_once(cls, java: str, jars: Path, home: Path) -> Self:
-        broker_port, controller_port = free_ports(2)
-        data, config, cluster_id = home / "data", home / "server.properties", _cluster_id()
-        config.write_text(
-            PROPERTIES.format(
-                host=LOOPBACK, broker_port=broker_port, controller_port=controller_port, data=data
-            )
+        broker_port, controller_port = lasting_ports(2)
+        data, config, cluster_id = home / "data", home / "server.properties", new_cluster_id()
+        places = PROPERTIES.format(
+            host=LOOPBACK, broker_port=broker_port, controller_port=controller_port, data=data
         )
-        command = [java, "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*"]
-        _format(command, config, cluster_id)
-        process = ServerProcess(
-            [*command, *_logging("warn"), "kafka.Kafka", str(config)],
-            log=home / LOG,
-            env=_environment(),
-        )
+        config.write_text(places + common_properties(nodes=1))
+        jvm = Jvm(java, jars, heap_mib=512)
+        jvm.format(config, cluster_id)
+        process = jvm.broker(config, log=home / LOG)
         server = cls(f"{LOOPBACK}:{broker_port}", data, process)
         try:
             server._wait(broker_port, cluster_id)
@@ -128,53 +100,3 @@ class KafkaServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-
-def _port_was_taken(log: Path) -> bool:
-    return log.exists() and "Address already in use" in log.read_text(errors="replace")
-
-
-def _cluster_id() -> str:
-    """Return a fresh cluster id: 16 bytes in URL-safe base64 whose first character is never a dash."""
-    number = uuid.uuid4().int >> 1  # a leading dash would read as an option
-    return base64.urlsafe_b64encode(number.to_bytes(16, "big")).decode().rstrip("=")
-
-
-def _format(command: list[str], config: Path, cluster_id: str) -> None:
-    done = subprocess.run(
-        [
-            *command,
-            *_logging("error"),
-            "kafka.tools.StorageTool",
-            "format",
-            "-t",
-            cluster_id,
-            "-c",
-            str(config),
-        ],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=START_TIMEOUT_S,
-        env=_environment(),
-    )
-    if done.returncode != 0:
-        raise ServerError(
-            f"Kafka's storage was not formatted (needs Java 17 or newer):\n{done.stdout}{done.stderr}"
-        )
-
-
-def _logging(level: str) -> list[str]:
-    # At "info" a failed start ends in a page about what was shut down, with the cause far above it.
-    return [
-        f"-Dorg.slf4j.simpleLogger.defaultLogLevel={level}",
-        "-Dorg.slf4j.simpleLogger.showDateTime=true",
-        "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
-    ]
-
-
-def _environment() -> dict[str, str]:
-    """Return this process's environment without what would change the JVM's memory or add an agent."""
-    return {
-        name: value for name, value in os.environ.items() if name not in {"JAVA_TOOL_OPTIONS", "CLASSPATH"}
-    }

@@ -9,7 +9,7 @@ from typing import Self
 
 from pymilvus import MilvusClient, MilvusException  # type: ignore[import-untyped]
 
-from .process import LOOPBACK, ServerProcess, free_ports, listens
+from .process import LOOPBACK, ServerProcess, lasting_ports, listens
 
 START_TIMEOUT_S = 60.0
 
@@ -26,7 +26,7 @@ class MilvusServer:
     def start(cls, work_dir: Path) -> Self:
         """Start a server with its files in `work_dir`; return once it answers. Raises ServerError."""
         work_dir.mkdir(parents=True, exist_ok=True)
-        (port,) = free_ports(1)
+        (port,) = lasting_ports(1)
         data = work_dir.resolve() / "data"
         command = [
             *(sys.executable, "-m", "milvus_lite", "server", "--data-dir", str(data)),
@@ -42,9 +42,10 @@ class MilvusServer:
 
     def _wait(self, port: int) -> None:
         self.process.wait_until(lambda: listens(port), timeout_s=START_TIMEOUT_S)
-        self.process.wait_until(self._answers, timeout_s=START_TIMEOUT_S)
+        self.process.wait_until(self.answers, timeout_s=START_TIMEOUT_S)
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether it lists its collections."""
         try:
             client = MilvusClient(self.uri, timeout=1)
         except MilvusException:

@@ -1,5 +1,6 @@
 """A server as a child process: free ports, a log file, a wait for readiness, an orderly end by pid."""
 
+import secrets
 import shutil
 import signal
 import socket
@@ -7,10 +8,14 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 TAIL_LINES = 40
+PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+LASTING_FROM = 15_000
+EPHEMERAL_FROM = 32_768
 
 
 class ServerError(Exception):
@@ -37,6 +42,32 @@ def free_ports(count: int) -> list[int]:
         return [int(each.getsockname()[1]) for each in sockets]
 
 
+def lasting_ports(count: int) -> list[int]:
+    """Return `count` different free ports below those that the system gives to outgoing connections.
+
+    For a server that is ended and started again on its port: meanwhile no client's own connection may sit on
+    it, and none that tries to reach it may meet itself there.
+    """
+    below = int(PORT_RANGE.read_text().split()[0]) if PORT_RANGE.exists() else EPHEMERAL_FROM
+    found: list[int] = []
+    for port in secrets.SystemRandom().sample(range(LASTING_FROM, below), below - LASTING_FROM):
+        if _can_bind(port):
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise ServerError(f"no {count} free ports from {LASTING_FROM} to {below}")
+
+
+def _can_bind(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
 def listens(port: int) -> bool:
     """Whether something accepts connections on the loopback `port`."""
     with socket.socket() as probe:
@@ -45,14 +76,30 @@ def listens(port: int) -> bool:
 
 
 class ServerProcess:
-    """A running child process whose output goes to `log`."""
+    """A running child process whose output goes to `log`; `user` is whose it is, if not this process's."""
 
-    def __init__(self, command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
+    ) -> None:
         self.log = log
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=env
-            )
+        self._begin = partial(
+            subprocess.Popen, command, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, env=env, user=user
+        )
+        self.begin_again()
+
+    def begin_again(self) -> None:
+        """Start the same command once more, on what it left; it must have ended."""
+        with self.log.open("ab") as output:
+            self._process = self._begin(stdout=output)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal and don't wait; nothing happens when it has ended."""
+        self._process.send_signal(number)
 
     @property
     def pid(self) -> int:

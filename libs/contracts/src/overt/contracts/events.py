@@ -51,6 +51,15 @@ class JudgementMade(AlertEvent, frozen=True, tag="judgement_made"):
     state: AlertState
 
 
+class AlertEscalated(AlertEvent, frozen=True, tag="alert_escalated"):
+    """Nobody judged within the deadline that began when the alert, or the last judgement, was there.
+
+    `times` counts from 1: it is said again at every deadline while nobody does.
+    """
+
+    times: Annotated[int, msgspec.Meta(ge=1, le=MAX_INTEGER)]
+
+
 class OutcomeRecorded(AlertEvent, frozen=True, tag="outcome_recorded"):
     """What came of it."""
 
@@ -58,4 +67,4 @@ class OutcomeRecorded(AlertEvent, frozen=True, tag="outcome_recorded"):
     outcome: Outcome
 
 
-AnyAlertEvent = AlertRaised | AlertStrengthened | JudgementMade | OutcomeRecorded
+AnyAlertEvent = AlertRaised | AlertStrengthened | AlertEscalated | JudgementMade | OutcomeRecorded
