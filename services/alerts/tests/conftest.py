@@ -167,7 +167,7 @@ class World:
         """Let the loop and the card fetcher do what there is to do; the relay is left to the tests."""
         while not self.broker.is_drained():
             self.service.loop.step()
-        self.service.cards.step()
+        self.service.backstage.cards.step()
 
     def raise_alert(self, **changes: Any) -> str:
         """Send one match and return the id of the newest alert."""
@@ -196,7 +196,7 @@ class World:
 
     def read(self, reader: Callable[[Session], Any]) -> Any:
         """What `reader` finds in the database."""
-        with self.service._store.read() as session:
+        with self.service._base.store.read() as session:
             return reader(session)
 
     def metric(self, name: str, **labels: str) -> float:
@@ -211,7 +211,7 @@ class Browser:
     """One browser with its cookies; forms are filled in from the page that shows them."""
 
     def __init__(self, world: World) -> None:
-        self._app = world.service.app
+        self._app = world.service.room.app
         self.cookies = httpx.Cookies()
 
     def get(self, path: str, **kwargs: Any) -> httpx.Response:

@@ -84,7 +84,7 @@ def test_a_redelivered_match_changes_nothing(world: World) -> None:
     world.restart()
     world.send(match)
     assert [row.matches for row in world.service.alerts()] == [1]
-    assert len(world.service._store.unsent(10)) == 1
+    assert len(world.service._base.store.unsent(10)) == 1
 
 
 def test_a_better_probe_replaces_the_pictures_until_the_first_judgement(world: World) -> None:
@@ -133,11 +133,11 @@ def test_a_missing_reference_card_does_not_lose_the_alert_and_is_asked_for_again
     browser = world.sign_in("Operator 1")
     assert "Reference picture not available yet" in browser.get(f"/alerts/{alert_id}").text
     asked = world.references.asked
-    world.service.cards.step()
+    world.service.backstage.cards.step()
     assert world.references.asked == asked, "asked again without a pause"
     world.references.down = False
     world.clock.advance(2)
-    assert world.service.cards.step() == 1
+    assert world.service.backstage.cards.step() == 1
     page = browser.get(f"/alerts/{alert_id}").text
     assert "Entry One" in page
     assert "not available yet" not in page

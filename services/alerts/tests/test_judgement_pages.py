@@ -71,9 +71,9 @@ def test_nothing_tells_a_later_judge_what_the_first_answered(tmp_path: Any, name
         alert_id = world.raise_alert()
         world.sign_in("Operator 1").judge(alert_id, verdict)
         browser = world.sign_in(name)
-        world.service.relay.step()
+        world.service.backstage.relay.step()
         pages = [blanked(browser.get(path).text) for path in ("/", f"/alerts/{alert_id}")]
-        seen.append((pages, world.published(), world.service._store.events_after(0, 10)))
+        seen.append((pages, world.published(), world.service._base.store.events_after(0, 10)))
         assert "answer not shown yet" in pages[1]
         world.service.close()
     assert seen[0] == seen[1]
@@ -127,7 +127,7 @@ def test_the_database_itself_refuses_a_second_judgement_of_a_person(world: World
     again = JudgementRow(
         alert_id=alert_id, ordinal=2, person_id="operator-1", verdict="true_alert", reason="x", at_ns=0
     )
-    with pytest.raises(IntegrityError), world.service._store.write() as db:
+    with pytest.raises(IntegrityError), world.service._base.store.write() as db:
         db.add(again)
 
 
@@ -142,7 +142,7 @@ def test_an_answer_given_while_the_alert_changed_is_refused_clearly(world: World
 
 
 def test_of_two_judgements_at_the_same_moment_one_is_taken(world: World, alert_id: str) -> None:
-    verdicts = Verdicts(world.service._store, world.clock)
+    verdicts = Verdicts(world.service._base.store, world.clock)
     start = threading.Barrier(2)
     results: list[str] = []
 

@@ -9,7 +9,7 @@ from overt.alerts.pictures import Vault
 from overt.alerts.recording import Recorder
 from overt.alerts.store import Store
 from overt.contracts.events import AlertRaised, AlertStrengthened, JudgementMade, OutcomeRecorded
-from overt.runtime.broker import Undelivered
+from overt.runtime.broker import Unconfirmed, Undelivered
 from services.alerts.tests.conftest import World
 
 
@@ -30,7 +30,7 @@ def run_through(world: World) -> str:
 
 def test_an_alerts_life_is_published_in_order_without_gaps(world: World) -> None:
     alert_id = run_through(world)
-    assert world.service.relay.step() == 5
+    assert world.service.backstage.relay.step() == 5
     events = world.published()
     kinds = [AlertRaised, AlertStrengthened, JudgementMade, JudgementMade, OutcomeRecorded]
     assert [type(event) for event in events] == kinds
@@ -44,10 +44,10 @@ def test_an_alerts_life_is_published_in_order_without_gaps(world: World) -> None
 
 def test_what_was_sent_is_not_sent_again(world: World) -> None:
     run_through(world)
-    world.service.relay.step()
-    assert world.service.relay.step() == 0
+    world.service.backstage.relay.step()
+    assert world.service.backstage.relay.step() == 0
     world.restart()
-    assert world.service.relay.step() == 0
+    assert world.service.backstage.relay.step() == 0
     assert len(world.published()) == 5
 
 
@@ -59,17 +59,17 @@ def test_what_was_not_confirmed_stays_and_is_sent_after_a_restart(
     def fail(timeout_s: float) -> None:
         raise Undelivered("not confirmed")
 
-    monkeypatch.setattr(world.service.relay._producer, "flush", fail)
+    monkeypatch.setattr(world.service.backstage.relay._producer, "flush", fail)
     with pytest.raises(Undelivered):
-        world.service.relay.step()
+        world.service.backstage.relay.step()
     world.restart()
-    assert world.service.relay.step() == 5
+    assert world.service.backstage.relay.step() == 5
     sequences = [event.sequence for event in world.published()]
     assert sequences[-5:] == [1, 2, 3, 4, 5]
 
 
 def test_a_change_that_is_not_committed_is_not_published(world: World) -> None:
-    store: Store = world.service._store
+    store: Store = world.service._base.store
     recorder = Recorder(Vault(world.keys), world.clock, window_ns=1)
 
     def crash_half_way() -> None:
@@ -85,7 +85,7 @@ def test_a_change_that_is_not_committed_is_not_published(world: World) -> None:
 
 def test_the_relay_publishes_what_comes_while_it_runs_and_what_is_left_at_the_end(world: World) -> None:
     stop = threading.Event()
-    relay: Relay = world.service.relay
+    relay: Relay = world.service.backstage.relay
     thread = threading.Thread(target=relay.run, args=(stop,))
     thread.start()
     run_through(world)
@@ -97,7 +97,47 @@ def test_the_relay_publishes_what_comes_while_it_runs_and_what_is_left_at_the_en
 
 def test_events_hold_no_picture_and_no_label(world: World) -> None:
     run_through(world)
-    stored = b"".join(item.event_json for item in world.service._store.events_after(0, 100))
+    stored = b"".join(item.event_json for item in world.service._base.store.events_after(0, 100))
     assert b"alert_raised" in stored
     assert b"jpeg" not in stored
     assert b"Entry One" not in stored
+
+
+def test_what_is_still_on_its_way_is_flushed_again_and_not_produced_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_through(world)
+    relay = world.service.backstage.relay
+
+    def late(timeout_s: float) -> None:
+        raise Unconfirmed("not confirmed yet")
+
+    with monkeypatch.context() as away:
+        away.setattr(relay._producer, "flush", late)
+        for _ in range(3):
+            with pytest.raises(Unconfirmed):
+                relay.step()
+    assert relay.step() == 5
+    assert [event.sequence for event in world.published()] == [1, 2, 3, 4, 5]
+
+
+def test_nothing_is_published_while_another_process_publishes(world: World) -> None:
+    run_through(world)
+    other = Store(world.service.room._base.options.database_url)
+    with other.relay_lease() as held:
+        assert held
+        assert world.service.backstage.relay.step() == 0
+    assert world.service.backstage.relay.step() == 5
+    other.close()
+
+
+def test_events_are_forgotten_a_week_after_they_were_sent(world: World) -> None:
+    run_through(world)
+    relay, store = world.service.backstage.relay, world.service._base.store
+    relay.step()
+    world.clock.advance(6 * 86_400)
+    relay.step()
+    assert len(store.events_after(0, 10)) == 5
+    world.clock.advance(86_401)
+    relay.step()
+    assert store.events_after(0, 10) == []

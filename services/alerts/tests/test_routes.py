@@ -1,10 +1,14 @@
 """Every route, for everybody: signed in or not, each role, from here or from elsewhere."""
 
+import math
+from typing import Never
+
 import pytest
 from fastapi.routing import APIRoute
 from sqlalchemy import select
 
 from overt.alerts import decisions, doors, pages
+from overt.alerts.database import DatabaseAway
 from overt.alerts.desk import StopFailed
 from overt.alerts.judging import Role
 from overt.alerts.tables import AuditRow
@@ -206,3 +210,18 @@ def test_an_order_that_ran_out_by_itself_is_not_shown_as_active(world: World) ->
     world.order()
     world.clock.advance(4000)
     assert "No active order" in world.sign_in("Operator 1").get("/").text
+
+
+def test_a_database_that_is_away_is_said_in_words_and_metrics_go_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = world.sign_in("Operator 1")
+
+    def away() -> Never:
+        raise DatabaseAway("gone")
+
+    monkeypatch.setattr(world.service._base.store, "read", away)
+    answer = browser.get("/")
+    assert answer.status_code == 503
+    assert "The database does not answer" in answer.text
+    assert math.isnan(world.metric("overt_alerts_unjudged"))

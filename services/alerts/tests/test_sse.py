@@ -10,6 +10,8 @@ import httpx
 import pytest
 
 from overt.alerts.server import PortBusy, WebServer
+from overt.alerts.store import Store
+from overt.alerts.tables import OutboxRow
 from services.alerts.tests.conftest import Browser, World
 
 
@@ -137,4 +139,19 @@ def test_nobody_listens_without_signing_in(served: Served) -> None:
 
 def test_a_busy_port_is_one_clear_line(served: Served) -> None:
     with pytest.raises(PortBusy, match=f"on 127.0.0.1:{served.web.port}: Address already in use"):
-        WebServer(served.world.service.app, served.world.service._pulse, "127.0.0.1", served.web.port)
+        WebServer(
+            served.world.service.room.app, served.world.service._base.pulse, "127.0.0.1", served.web.port
+        )
+
+
+def test_what_another_process_writes_wakes_the_pages_of_this_one(world: World) -> None:
+    watch, pulse = world.service.room.watch, world.service._base.pulse
+    world.order()
+    before = pulse.count
+    watch.step()
+    assert pulse.count == before, "nothing is new"
+    with Store(world.service._base.options.database_url).write() as session:
+        session.add(OutboxRow(alert_id="alert-1", event_json=b"{}", sent_at_ns=None))
+    watch.step()
+    watch.step()
+    assert pulse.count == before + 1

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from overt.alerts.store import Store, StoreUnusable
+from overt.alerts.database import StoreUnusable
+from overt.alerts.store import Store
 
 
 def test_a_file_that_is_no_database_is_refused_in_one_line_and_left_alone(tmp_path: Path) -> None:

@@ -1,17 +1,19 @@
 """Fetches the reference cards of alerts, beside the loop: a card that is late holds no alert up."""
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 from sqlalchemy import exists, select
 
 from overt.alerts.live import Pulse
+from overt.alerts.patience import Patience, Stopped
 from overt.alerts.pictures import Vault, card_blobs
 from overt.alerts.references import CardUnavailable, References
 from overt.alerts.store import Store
 from overt.alerts.tables import AlertRow, PictureRow
-from overt.runtime.clock import Clock
+from overt.contracts.context import Context
 from overt.runtime.keys import KeyGone
 
 log = structlog.get_logger()
@@ -40,21 +42,23 @@ class CardFetcher:
     """Looks for alerts without a card, and asks again with growing pauses while one can't be had."""
 
     def __init__(
-        self, *, store: Store, vault: Vault, references: References, pulse: Pulse, clock: Clock
+        self, context: Context, *, store: Store, vault: Vault, references: References, pulse: Pulse
     ) -> None:
         self._store = store
         self._vault = vault
         self._references = references
         self._pulse = pulse
-        self._clock = clock
+        self._clock = context.clock
+        self._patience = Patience("reference cards", context.health, context.clock)
         self._pauses: dict[str, _Pause] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Fetch until `stop` is set."""
-        while not stop.is_set():
-            seen = self._pulse.count
-            if not self.step():
-                self._pulse.wait(seen, IDLE_S)
+        with suppress(Stopped):
+            while not stop.is_set():
+                seen = self._pulse.count
+                if not self._patience.until_done(self.step, stop):
+                    self._pulse.wait(seen, IDLE_S)
 
     def step(self) -> int:
         """Ask once for every card that is missing and due; return how many came."""

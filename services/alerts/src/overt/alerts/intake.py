@@ -49,6 +49,10 @@ class Intake:
                 log.warning("match dropped", deployment_id=match.deployment_id, reason=outcome)
         return ()
 
+    def count_repeated(self) -> None:
+        """Count a match that is known to have been stored before."""
+        self._metrics.matches.labels("repeated").inc()
+
     def _take(self, match: MatchMade) -> str:
         try:
             with self._store.write() as session:

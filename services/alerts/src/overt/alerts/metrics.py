@@ -1,8 +1,11 @@
 """What the alerts service measures, each declared once with its meaning."""
 
+import math
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from overt.alerts.database import DatabaseAway
 
 
 class AlertMetrics:
@@ -29,5 +32,17 @@ class AlertMetrics:
             ["state"],
             registry=registry,
         )
+        self.escalated = Counter(
+            "overt_alerts_escalated_total",
+            "Times that an alert waited for a judgement past the deadline.",
+            registry=registry,
+        )
         unjudged = Gauge("overt_alerts_unjudged", "Alerts that await a judgement.", registry=registry)
-        unjudged.set_function(lambda: float(count_pending()))
+        unjudged.set_function(lambda: _or_unknown(count_pending))
+
+
+def _or_unknown(count: Callable[[], int]) -> float:
+    try:
+        return float(count())
+    except DatabaseAway:
+        return math.nan

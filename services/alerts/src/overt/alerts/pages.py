@@ -53,7 +53,7 @@ class Room:
         """Changes when the panel has to be drawn again."""
         if self.alert is None:
             return f"idle {self.standing.key}"
-        return f"{self.alert.summary.alert_id} {self.alert.version} {len(self.alert.pictures)}"
+        return f"{self.alert.summary.alert_id} {self.alert.version} {len(self.alert.pictures)} {self.alert.summary.overdue}"
 
 
 @router.get("/")

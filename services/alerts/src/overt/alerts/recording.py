@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from overt.alerts import audit
 from overt.alerts.core import Change, Folded, Match, Raised, Strengthened, fold
 from overt.alerts.pictures import Vault, shot_blobs
-from overt.alerts.tables import AlertRow, OtherCandidateRow, OutboxRow, SeenRow
+from overt.alerts.tables import AlertRow, EscalationRow, OtherCandidateRow, OutboxRow, SeenRow
 from overt.contracts.events import AlertRaised, AlertStrengthened, AnyAlertEvent
 from overt.contracts.messages import MatchMade
 from overt.runtime.clock import Clock
@@ -41,13 +41,15 @@ class Recorder:
                 AlertRow.last_at_ns >= match.captured_at_ns - self._window_ns,
             )
         )
-        return [_of_row(session, row) for row in rows]
+        return [_of_row(session, row, match.identities) for row in rows]
 
     def _write(self, session: Session, match: MatchMade, change: Change) -> None:
         if isinstance(change, Raised):
             row = self._new_row(match, change.alert)
             session.add(row)
             session.flush()
+            waits = EscalationRow(alert_id=row.alert_id, waiting_since_ns=row.raised_at_ns, times=0)
+            session.add(waits)
             emit(session, row, self._raised(row))
             # The sealed hash of the matched input: EU AI Act 12(3).
             detail = f"probe {row.probe_hash}"
@@ -56,8 +58,8 @@ class Recorder:
             row = session.get_one(AlertRow, change.alert.alert_id)
         row.first_at_ns, row.last_at_ns = change.alert.first_at_ns, change.alert.last_at_ns
         row.matches = change.alert.matches
-        known = set(session.scalars(select(SeenRow.digest).where(SeenRow.alert_id == row.alert_id)))
-        session.add_all(SeenRow(alert_id=row.alert_id, digest=digest) for digest in change.alert.seen - known)
+        # An alert's match is new to it, so all that it has seen of the match it sees now.
+        session.add_all(SeenRow(alert_id=row.alert_id, digest=digest) for digest in change.alert.seen)
         if isinstance(change, Strengthened):
             _show(row, match)
             row.version += 1
@@ -146,8 +148,10 @@ def _of_message(match: MatchMade) -> Match:
     )
 
 
-def _of_row(session: Session, row: AlertRow) -> Folded:
-    seen: Iterable[str] = session.scalars(select(SeenRow.digest).where(SeenRow.alert_id == row.alert_id))
+def _of_row(session: Session, row: AlertRow, asked: frozenset[str]) -> Folded:
+    """Return the alert for the fold of one match: of what it has seen, that match's identities alone."""
+    query = select(SeenRow.digest).where(SeenRow.alert_id == row.alert_id, SeenRow.digest.in_(asked))
+    seen: Iterable[str] = session.scalars(query)
     return Folded(
         alert_id=row.alert_id,
         first_at_ns=row.first_at_ns,

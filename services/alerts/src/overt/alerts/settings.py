@@ -1,12 +1,11 @@
-"""What the alerts service can be told: `AlertsOptions` for whoever builds it, `AlertsSettings` for its process."""
+"""What the alerts service can be told: `AlertsOptions` for whoever builds it, settings for its two processes."""
 
-from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from overt.runtime.settings import ServiceSettings
+from overt.runtime.settings import Port, ServiceSettings
 
 NO_CALIBRATION = "no measured false-positive identification rate is on record for this threshold"
 LOOPBACK = frozenset(("127.0.0.1", "localhost", "::1"))
@@ -19,6 +18,7 @@ class AlertsOptions(BaseModel):
 
     database_url: str = Field(
         min_length=1,
+        repr=False,  # it may hold a password
         description="SQLAlchemy address of the database, such as sqlite:////var/lib/overt/alerts.db.",
     )
     window_s: float = Field(
@@ -26,6 +26,12 @@ class AlertsOptions(BaseModel):
         gt=0,
         le=3600,
         description="Matches of one entry no further apart than this are one alert.",
+    )
+    ack_deadline_s: float = Field(
+        default=60.0,
+        gt=0,
+        le=86_400,
+        description="An alert that nobody judges for so long is escalated, and again every time as long.",
     )
     first_look_hides_score: bool = Field(
         default=True,
@@ -64,21 +70,46 @@ class AlertsOptions(BaseModel):
         return self
 
 
-class AlertsSettings(ServiceSettings):
-    """`python -m overt.alerts`, from `OVERT_…` variables."""
+class DatabaseSettings(ServiceSettings):
+    """What both processes of the service are told, from `OVERT_…` variables."""
 
-    health_port: int = Field(
-        default=9105, ge=0, le=65_535, description="Port of /healthz, /readyz and /metrics."
+    alerts_database_url: SecretStr = Field(
+        default=SecretStr("sqlite:///data/alerts.db"),
+        description="SQLAlchemy address of the database: sqlite:///FILE (created when it is missing) or "
+        "postgresql+psycopg://USER:PASSWORD@HOST/NAME.",
     )
-    alerts_database: Path = Field(
-        default=Path("data/alerts.db"), description="File of the SQLite database; created when it is missing."
-    )
+
+
+class StreamSettings(DatabaseSettings):
+    """`python -m overt.alerts stream`: folds matches into alerts and publishes what changed."""
+
+    health_port: Port = Field(default=9105, description="Port of /healthz, /readyz and /metrics.")
     alerts_window_s: float = Field(
         default=30.0,
         gt=0,
         le=3600,
         description="Matches of one entry no further apart than this are one alert.",
     )
+    alerts_ack_deadline_s: float = Field(
+        default=60.0,
+        gt=0,
+        le=86_400,
+        description="An alert that nobody judges for so long is escalated, and again every time as long.",
+    )
+
+    def options(self) -> AlertsOptions:
+        """Return the options that these settings say."""
+        return AlertsOptions(
+            database_url=self.alerts_database_url.get_secret_value(),
+            window_s=self.alerts_window_s,
+            ack_deadline_s=self.alerts_ack_deadline_s,
+        )
+
+
+class ApiSettings(DatabaseSettings):
+    """`python -m overt.alerts api`: the control room's pages, and people's judgements."""
+
+    health_port: Port = Field(default=9106, description="Port of /healthz, /readyz and /metrics.")
     alerts_first_look_hides_score: bool = Field(
         default=True,
         description="Whether the similarity stays hidden from a person until that person has judged.",
@@ -89,9 +120,7 @@ class AlertsSettings(ServiceSettings):
         max_length=400,
         description="Words on the measured false-positive identification rate at the threshold.",
     )
-    alerts_port: int = Field(
-        default=8080, ge=0, le=65_535, description="Loopback port of the control room's pages."
-    )
+    alerts_port: Port = Field(default=8080, description="Loopback port of the control room's pages.")
     alerts_timezone: str | None = Field(
         default=None, description="Time zone of the pages; the machine's own if unset."
     )
@@ -99,8 +128,7 @@ class AlertsSettings(ServiceSettings):
     def options(self) -> AlertsOptions:
         """Return the options that these settings say."""
         return AlertsOptions(
-            database_url=f"sqlite:///{self.alerts_database}",
-            window_s=self.alerts_window_s,
+            database_url=self.alerts_database_url.get_secret_value(),
             first_look_hides_score=self.alerts_first_look_hides_score,
             calibration=self.alerts_calibration,
             port=self.alerts_port,

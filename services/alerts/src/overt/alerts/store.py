@@ -1,20 +1,17 @@
-"""The database of the alerts service: transactions, and what other modules read from it."""
+"""What other modules read from the database of the alerts service, and mark in it."""
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
+from overt.alerts.database import Database
 from overt.alerts.judging import PENDING, Judgement
 from overt.alerts.tables import (
     AlertRow,
-    Base,
+    EscalationRow,
     JudgementRow,
     OtherCandidateRow,
     OutboxRow,
@@ -22,13 +19,6 @@ from overt.alerts.tables import (
     PictureRow,
 )
 from overt.contracts.events import AlertState, AlertVerdict, EngagementResult, Outcome
-from overt.runtime.process import CannotBegin
-
-BUSY_TIMEOUT_MS = 10_000
-
-
-class StoreUnusable(CannotBegin):
-    """The database can't be opened, or is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +41,14 @@ class RecordedOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Escalations:
+    """How often an alert waited for people too long, and when that was said last."""
+
+    times: int
+    last_at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class AlertRecord:
     """One alert with everything but its pictures. `blobs`: the kinds that there are."""
 
@@ -60,37 +58,11 @@ class AlertRecord:
     outcome: RecordedOutcome | None
     others: tuple[tuple[str, float], ...]
     blobs: frozenset[str]
+    escalations: Escalations | None
 
 
-class Store:
-    """Opens the database and hands out transactions. Safe to share between threads."""
-
-    def __init__(self, url: str) -> None:
-        """Open, and create what is missing. Raises StoreUnusable."""
-        try:
-            self._engine = _open(url)
-            Base.metadata.create_all(self._engine)
-        except OSError as error:
-            raise StoreUnusable(f"the alerts database can't be opened: {error.strerror}") from None
-        except DBAPIError as error:
-            raise StoreUnusable(f"the alerts database can't be used: {error.orig}") from None
-
-    @contextmanager
-    def write(self) -> Iterator[Session]:
-        """A transaction that holds the write lock from its start; committed unless something is raised."""
-        engine = self._engine.execution_options(write=True)
-        with Session(engine, expire_on_commit=False) as session, session.begin():
-            yield session
-
-    @contextmanager
-    def read(self) -> Iterator[Session]:
-        """A transaction for reading."""
-        with Session(self._engine, expire_on_commit=False) as session:
-            yield session
-
-    def close(self) -> None:
-        """Close every connection."""
-        self._engine.dispose()
+class Store(Database):
+    """The database with what other modules read from it."""
 
     def unsent(self, limit: int) -> list[Stored]:
         """The oldest events that are not marked as sent."""
@@ -104,6 +76,14 @@ class Store:
             session.execute(
                 update(OutboxRow).where(OutboxRow.position.in_(positions)).values(sent_at_ns=at_ns)
             )
+
+    def forget_sent(self, before_ns: int) -> int:
+        """Delete events that were delivered before `before_ns` and return how many."""
+        with self.write() as session:
+            found = session.scalars(
+                delete(OutboxRow).where(OutboxRow.sent_at_ns < before_ns).returning(OutboxRow.position)
+            )
+            return len(found.all())
 
     def events_after(self, position: int, limit: int) -> list[Stored]:
         """Events after `position`, oldest first: what a page missed while it was not connected."""
@@ -161,7 +141,12 @@ def _record(session: Session, row: AlertRow) -> AlertRecord:
         outcome=None if outcome is None else _outcome(outcome),
         others=tuple((other.entry_id, other.similarity) for other in others),
         blobs=frozenset(session.scalars(select(PictureRow.kind).where(PictureRow.alert_id == alert_id))),
+        escalations=_escalations(session.get(EscalationRow, alert_id)),
     )
+
+
+def _escalations(row: EscalationRow | None) -> Escalations | None:
+    return None if row is None or row.last_at_ns is None else Escalations(row.times, row.last_at_ns)
 
 
 def _judgement(row: JudgementRow) -> Judgement:
@@ -175,40 +160,3 @@ def _outcome(row: OutcomeRow) -> RecordedOutcome:
 
 def _stored(row: OutboxRow) -> Stored:
     return Stored(row.position, row.alert_id, row.event_json)
-
-
-def _open(url: str) -> Engine:
-    parsed = make_url(url)
-    engine = create_engine(parsed, hide_parameters=True)  # parameters are pictures and names
-    if parsed.get_backend_name() != "sqlite":
-        return engine
-    if not parsed.database or parsed.database == ":memory:":
-        raise StoreUnusable("alerts are kept in a file: a restart must find them again")
-    _create_private(Path(parsed.database))
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, _record: object) -> None:
-        # The driver would begin transactions by itself, and too late; `begin` below does it.
-        connection.isolation_level = None
-        for pragma in (
-            "journal_mode=WAL",
-            f"busy_timeout={BUSY_TIMEOUT_MS}",
-            "synchronous=FULL",  # an alert that was acknowledged survives a power cut
-            "foreign_keys=ON",
-            "secure_delete=ON",  # what is deleted is overwritten
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        # A reader that turns writer half-way fails with "database is locked"; so writers say it first.
-        writes = connection.get_execution_options().get("write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
-
-
-def _create_private(path: Path) -> None:
-    """Create the file readable by its owner only; SQLite gives its side files the same mode."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))

@@ -105,6 +105,20 @@ class OutcomeRow(Base):
     at_ns: Mapped[int] = mapped_column(BigInteger)
 
 
+class EscalationRow(Base):
+    """Since when an alert waits for a person; None: for nobody any more.
+
+    A judgement begins the time anew, and so does an escalation.
+    """
+
+    __tablename__ = "escalations"
+
+    alert_id: Mapped[str] = mapped_column(ForeignKey("alerts.alert_id"), primary_key=True)
+    waiting_since_ns: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    times: Mapped[int]
+    last_at_ns: Mapped[int | None] = mapped_column(BigInteger)
+
+
 class OutboxRow(Base):
     """An event of `alerts.v1`, written with the change it tells of. Its position is the live stream's id."""
 
@@ -131,9 +145,21 @@ class AuditRow(Base):
     hash: Mapped[str] = mapped_column(String(64))
 
 
-for _verb in ("UPDATE", "DELETE"):
-    _trigger = DDL(  # type: ignore[no-untyped-call] # SQLAlchemy leaves it untyped
-        f"CREATE TRIGGER audit_refuses_{_verb.lower()} BEFORE {_verb} ON audit "
+# SQLite takes one statement at a time; each of these refuses whoever tries to change what is written.
+_REFUSALS = {
+    "sqlite": [
+        f"CREATE TRIGGER audit_refuses_{verb.lower()} BEFORE {verb} ON audit "
         "BEGIN SELECT RAISE(ABORT, 'the audit trail is insert-only'); END"
-    )
-    event.listen(AuditRow.__table__, "after_create", _trigger.execute_if(dialect="sqlite"))
+        for verb in ("UPDATE", "DELETE")
+    ],
+    "postgresql": [
+        """CREATE OR REPLACE FUNCTION audit_refuses() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'the audit trail is insert-only'; END $$""",
+        """CREATE TRIGGER audit_refuses_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
+        FOR EACH STATEMENT EXECUTE FUNCTION audit_refuses()""",
+    ],
+}
+for _dialect, _statements in _REFUSALS.items():
+    for _statement in _statements:
+        _trigger = DDL(_statement)  # type: ignore[no-untyped-call] # SQLAlchemy leaves it untyped
+        event.listen(AuditRow.__table__, "after_create", _trigger.execute_if(dialect=_dialect))

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from overt.alerts import audit
-from overt.alerts.judging import Conflict, Judgement, Person, judge, require_outcome_allowed
+from overt.alerts.judging import PENDING, Conflict, Judgement, Person, judge, require_outcome_allowed
 from overt.alerts.recording import emit, next_event
 from overt.alerts.store import AlertRecord, Store, load
-from overt.alerts.tables import JudgementRow, OutcomeRow
+from overt.alerts.tables import EscalationRow, JudgementRow, OutcomeRow
 from overt.contracts.events import (
     AlertState,
     AlertVerdict,
@@ -76,6 +76,7 @@ class Verdicts:
                 )
             )
             _advance(record, state)
+            _wait_for_next(session, answer.alert_id, now_ns if state in PENDING else None)
             emit(
                 session,
                 record.row,
@@ -129,3 +130,10 @@ def _require_unchanged(record: AlertRecord, version: int) -> None:
 def _advance(record: AlertRecord, state: AlertState) -> None:
     record.row.state = state
     record.row.version += 1
+
+
+def _wait_for_next(session: Session, alert_id: str, since_ns: int | None) -> None:
+    """Begin the deadline of the next judgement at `since_ns`; None: no more is awaited."""
+    waiting = session.get(EscalationRow, alert_id)
+    if waiting is not None:
+        waiting.waiting_since_ns = since_ns

@@ -47,6 +47,7 @@ class Summary:
     state_text: str
     mine: bool
     pending: bool
+    overdue: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,17 @@ def summary(record: AlertRecord, card: CardText | None, viewer: Viewer) -> Summa
         state_text=words.STATES[record.state],
         mine=_awaits(record, viewer.person),
         pending=record.state in PENDING,
+        overdue=_overdue(record),
     )
+
+
+def _overdue(record: AlertRecord) -> str:
+    """What to say while nobody has judged since it was last said that the alert waits too long."""
+    escalations = record.escalations
+    if escalations is None or record.state not in PENDING:
+        return ""
+    judged_since = any(judgement.at_ns >= escalations.last_at_ns for judgement in record.judgements)
+    return "" if judged_since else words.overdue(escalations.times)
 
 
 def alert_view(
@@ -134,6 +145,11 @@ def _history(record: AlertRecord, viewer: Viewer, *, sees_answers: bool) -> tupl
                 words.moment(judgement.at_ns, zone), f"{words.ORDINALS[judgement.ordinal]} by {name}", answer
             )
         )
+    if record.escalations is not None:
+        said = Event(
+            words.moment(record.escalations.last_at_ns, zone), words.overdue(record.escalations.times)
+        )
+        events.append(said)
     if record.outcome is not None:
         engagement = words.ENGAGEMENTS[record.outcome.engagement]
         outcome = words.OUTCOMES[record.outcome.outcome].lower()
@@ -141,7 +157,7 @@ def _history(record: AlertRecord, viewer: Viewer, *, sees_answers: bool) -> tupl
         events.append(
             Event(words.moment(record.outcome.at_ns, zone), f"Outcome by {name}", f"{engagement}, {outcome}")
         )
-    return tuple(events)
+    return tuple(sorted(events, key=lambda event: event.at.machine))
 
 
 def _name(viewer: Viewer, person_id: str) -> str:

@@ -15,6 +15,7 @@ from overt.alerts.guard import Guard
 from overt.alerts.judging import Conflict, Forbidden, Refused
 from overt.alerts.rendering import STATIC, message
 from overt.alerts.verdicts import UnknownAlert
+from overt.runtime.loop import Unavailable
 
 
 def create_app(desk: Desk, hosts: Collection[str]) -> FastAPI:
@@ -29,6 +30,7 @@ def create_app(desk: Desk, hosts: Collection[str]) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _incomplete)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(UnknownAlert, _unknown)
+    app.add_exception_handler(Unavailable, _away)
     return app
 
 
@@ -52,3 +54,10 @@ def _refused(_: Request, error: Exception) -> Response:
 
 def _unknown(_: Request, __: Exception) -> Response:
     return message("Not found", "There is no such alert.", HTTPStatus.NOT_FOUND)
+
+
+def _away(_: Request, __: Exception) -> Response:
+    text = (
+        "The database does not answer. What you gave may not be stored: look again in a moment, then decide."
+    )
+    return message("Not now", text, HTTPStatus.SERVICE_UNAVAILABLE)

@@ -76,6 +76,11 @@ def category(code: str) -> str:
     return code.replace("_", " ").capitalize()
 
 
+def overdue(times: int) -> str:
+    """Return how an alert is described that has waited past its deadline `times` times."""
+    return "Waits too long" if times == 1 else f"Waits too long, said {times} times"
+
+
 def next_step(state: AlertState, past: tuple[Judgement, ...], person: Person) -> str:
     """Return what `person` is to do about an alert in `state`, in one or two sentences."""
     if may_judge(state, past, person):
