@@ -8,12 +8,19 @@ RUNNER = CliRunner()
 def test_help_shows_every_command_and_where_to_start() -> None:
     shown = RUNNER.invoke(app, ["--help"])
     assert shown.exit_code == 0
-    for word in ("demo", "up", "models", "topics", "Start with: overt demo"):
+    for word in ("demo", "up", "models", "topics", "verify", "Start with: overt demo"):
         assert word in shown.output
 
 
 def test_every_command_shows_an_example() -> None:
-    for command in (["demo"], ["up"], ["models", "fetch"], ["models", "list"], ["topics", "apply"]):
+    for command in (
+        ["demo"],
+        ["up"],
+        ["models", "fetch"],
+        ["models", "list"],
+        ["topics", "apply"],
+        ["verify", "record"],
+    ):
         shown = RUNNER.invoke(app, [*command, "--help"])
         assert shown.exit_code == 0, shown.output
         assert "Example" in shown.output

@@ -4,6 +4,7 @@ import os
 import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from overt.cli.models import models_dir
 from .deployed import CAMERA, LOOPED, WATCHLIST, Deployed, Report
 from .servers.kafka import KafkaServer
 from .servers.kafka_cluster import KafkaCluster
+from .servers.kafka_jars import kafka_jars
 from .servers.milvus import MilvusServer
 from .servers.postgres import PostgresServer
 from .servers.process import ServerError
@@ -34,31 +36,34 @@ def _started(start: Callable[[], Server]) -> Server:
 
 
 @pytest.fixture(scope="session")
-def tools_dir() -> Path:
-    """Return the folder, outside version control, where what is fetched once is kept."""
-    return Path(__file__).parents[2] / ".tools"
+def tools_dir(request: pytest.FixtureRequest) -> Path:
+    """Return the folder, outside version control, where Kafka's jars are: fetched once, then kept."""
+    folder = Path(__file__).parents[2] / ".tools"
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    assert capture is not None
+    # The first time it fetches 44 MB: whoever waits should see that, so nothing is captured here.
+    with capture.global_and_fixture_disabled():
+        _started(lambda: kafka_jars(folder))
+    return folder
 
 
 @pytest.fixture(scope="session")
-def kafka(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tools_dir: Path
-) -> Iterator[KafkaServer]:
+def kafka(tmp_path_factory: pytest.TempPathFactory, tools_dir: Path) -> Iterator[KafkaServer]:
     """Return a broker shared by the run: a test makes its own topics, with names of its own."""
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    assert capture is not None
-    # The first start fetches 44 MB: whoever waits should see that, so nothing is captured here.
-    with capture.global_and_fixture_disabled():
-        server = _started(lambda: KafkaServer.start(tools_dir, tmp_path_factory.mktemp("kafka")))
+    server = _started(lambda: KafkaServer.start(tools_dir, tmp_path_factory.mktemp("kafka")))
     with server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def secured_kafka(
-    kafka: KafkaServer, tmp_path_factory: pytest.TempPathFactory, tools_dir: Path
-) -> Iterator[KafkaCluster]:
-    """Return a node with logins, every topic and the access rules; it comes after `kafka`, which fetches."""
-    folder = tmp_path_factory.mktemp("secured-kafka")
+def secured_kafka(tmp_path_factory: pytest.TempPathFactory, tools_dir: Path) -> Iterator[KafkaCluster]:
+    """Return a node with logins, every topic and the access rules, shared by the tests of those rules."""
+    with _secured(tools_dir, tmp_path_factory.mktemp("secured-kafka")) as cluster:
+        yield cluster
+
+
+@contextmanager
+def _secured(tools_dir: Path, folder: Path) -> Iterator[KafkaCluster]:
     cluster = _started(lambda: KafkaCluster.start(tools_dir, folder))
     with cluster:
         equip(cluster)
@@ -105,14 +110,35 @@ def report(request: pytest.FixtureRequest) -> Report:
 
 
 @pytest.fixture(scope="session")
+def system_kafka(tmp_path_factory: pytest.TempPathFactory, tools_dir: Path) -> Iterator[KafkaCluster]:
+    """Return the whole system's own secured node: on the other one tests write to every topic."""
+    with _secured(tools_dir, tmp_path_factory.mktemp("system-kafka")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
 def whole_system(
-    kafka: KafkaServer, milvus: MilvusServer, demo: DemoFiles, tmp_path_factory: pytest.TempPathFactory
+    system_kafka: KafkaCluster,
+    milvus: MilvusServer,
+    postgres: PostgresServer,
+    demo: DemoFiles,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Deployed]:
-    """Everything runs, the photograph is enrolled, no order is issued yet."""
+    """Everything runs, each service with its own login; the photograph is enrolled, no order is issued yet."""
     names = {CAMERA: False} | dict.fromkeys(LOOPED, True)
     cameras = [{"camera_id": name, "source": str(demo.clip), "loop": loop} for name, loop in names.items()]
     folder = tmp_path_factory.mktemp("deployed")
-    with Deployed(folder, kafka, milvus, models_dir(demo.clip.parents[1]), cameras) as system:
+    (data_dir,) = system_kafka.data_dirs
+    node = KafkaServer(system_kafka.bootstrap, data_dir, system_kafka.process(1))
+    with Deployed(
+        folder,
+        node,
+        milvus,
+        models_dir(demo.clip.parents[1]),
+        cameras,
+        alerts_database_url=postgres.database(),
+        login=system_kafka.login,
+    ) as system:
         try:
             system.start()
             enrol(system, demo)

@@ -16,16 +16,19 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
+from overt.contracts.access import OPERATOR
 from overt.contracts.topic_specs import topic_specs
 from overt.control.policy import SERVICES
 from overt.recognition.calibration import CPU_CALIBRATION
 from overt.runtime.clock import SystemClock
 from overt.runtime.kafka import create_topics
+from overt.runtime.kafka_security import KafkaLogin
 from overt.runtime.keys_http import RemoteKeys
 
 from .servers.kafka import KafkaServer
 from .servers.milvus import MilvusServer
-from .servers.process import ServerProcess
+from .servers.process import LOOPBACK, ServerProcess, lasting_ports
+from .servers.serve import login_environment
 from .topics_seen import TopicsSeen
 
 PATIENCE_S = 60.0
@@ -34,6 +37,15 @@ GRACE_S = 30.0
 TAIL_LINES = 25
 WATCHLIST = "list-1"
 THRESHOLD = CPU_CALIBRATION.default_threshold
+# What is run for each process; the alerts service is two of them, under one token.
+MODULES: Mapping[str, Sequence[str]] = {
+    **{name: (f"overt.{name}",) for name in ("control", *SERVICES)},
+    "alerts": ("overt.alerts", "stream"),
+    "alerts-api": ("overt.alerts", "api"),
+}
+PROCESSES = tuple(name for name in MODULES if name != "control")
+# Where the control room's pages come from.
+PAGES = "alerts-api"
 # The camera that plays the demo's clip once.
 CAMERA = "camera-1"
 # Recordings that go round: each test that needs live video has a camera of its own, for an order each.
@@ -41,6 +53,17 @@ LOOPED = ("loop-dead-letter", "loop-stop", "loop-signal")
 
 Report = Callable[[str], None]
 """Prints a measured time; no test depends on one."""
+LoginOf = Callable[[str], KafkaLogin | None]
+"""How a user logs in at Kafka; None where nobody does."""
+
+
+def service_of(name: str) -> str:
+    """Return whose token and login the process has: the alerts service's two share theirs."""
+    return name.removesuffix("-api")
+
+
+def nobody_logs_in(_user: str) -> None:
+    """Stand for the logins of a plain Kafka."""
 
 
 class Service:
@@ -53,7 +76,7 @@ class Service:
         # One log a start: what an earlier process said is not this one's.
         log.unlink(missing_ok=True)
         self.process = ServerProcess(
-            [sys.executable, "-m", f"overt.{name}"], log=log, env={**inherited, **usual, **told}
+            [sys.executable, "-m", *MODULES[name]], log=log, env={**inherited, **usual, **told}
         )
         self._client = httpx.Client(timeout=5, trust_env=False)
 
@@ -74,8 +97,18 @@ class Service:
 
     @property
     def ready(self) -> bool:
-        """Whether /readyz says so."""
-        return self.said("started") is not None and self._get("/readyz").status_code == httpx.codes.OK
+        """Whether /readyz says so; what is just ending says nothing."""
+        return self.readiness().startswith(str(int(httpx.codes.OK)))
+
+    def readiness(self) -> str:
+        """Return what /readyz says, code and reasons, or why it says nothing."""
+        if self.said("started") is None or not self.process.alive:
+            return "does not run"
+        try:
+            answer = self._get("/readyz")
+        except httpx.TransportError as error:
+            return type(error).__name__
+        return f"{answer.status_code} {answer.text}"
 
     def metric(self, name: str, **labels: str) -> float:
         """Return the sum of a metric's samples that carry `labels`; 0 when there are none."""
@@ -116,7 +149,10 @@ class Service:
 class Deployed:
     """The six services, the servers they use, and what the officer does: enrol, order, stop.
 
-    `cameras` maps the id of a camera to what ingest is told of it. Nothing runs before `start`.
+    `cameras` maps the id of a camera to what ingest is told of it; `told` adds to what a service is told
+    whenever it begins; the alerts' database is an SQLite file unless `alerts_database_url` names another.
+    Where `login` knows logins, each service has the one of its own name and may do no more at Kafka than it
+    must; the topics are made, and looked at, with the operator's. Nothing runs before `start`.
     """
 
     folder: Path
@@ -125,19 +161,27 @@ class Deployed:
     models: Path
     cameras: Sequence[Mapping[str, object]]
     services: dict[str, Service] = field(default_factory=dict)
+    told: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    alerts_database_url: str = ""
+    login: LoginOf = nobody_logs_in
 
     def __post_init__(self) -> None:
+        # Chosen once: after control was restarted, the others must find it where it was.
+        (self.control_port,) = lasting_ports(1)
+        self.alerts_database_url = self.alerts_database_url or f"sqlite:///{self.alerts_database}"
         self.tokens = {name: secrets.token_urlsafe(24) for name in (*SERVICES, "officer")}
-        self.topics = TopicsSeen(self.kafka.bootstrap, self.kafka.data_dir)
+        self.topics = TopicsSeen(self.kafka.bootstrap, self.kafka.data_dir, self.login(OPERATOR))
 
     def start(self) -> None:
         """Make the topics, start control, then the others; return once all are ready for work."""
-        create_topics(self.kafka.bootstrap, topic_specs())
+        create_topics(self.kafka.bootstrap, topic_specs(), login=self.login(OPERATOR))
         self.begin("control")
         self.until(lambda: self.services["control"].ready, "control is ready")
-        for name in SERVICES:
+        # Its keys outlive it, so this is true also while control is away.
+        self.order_public_key = str(self._control_says("order_public_key"))
+        for name in PROCESSES:
             self.begin(name)
-        self.until(lambda: all(self.services[name].ready for name in SERVICES), "all services are ready")
+        self.until(lambda: all(self.services[name].ready for name in PROCESSES), "all services are ready")
         # A consumer is ready for work once it has its partitions: video that comes earlier would be skipped.
         self.until(self.topics.all_have_partitions, "all consumer groups have their partitions")
 
@@ -148,37 +192,46 @@ class Deployed:
         """
         shown = alias or name
         environment = self._control_environment() if name == "control" else self._environment(name)
-        self.services[shown] = Service(name, {**environment, **told}, self.folder / f"{shown}.log")
+        if alias and name == "control":
+            environment["OVERT_CONTROL_PORT"] = "0"  # the service of that name has the port
+        self.services[shown] = Service(
+            name,
+            {**self._kafka_environment(name), **environment, **self.told.get(name, {}), **told},
+            self.folder / f"{shown}.log",
+        )
         return self.services[shown]
 
     def forget(self, alias: str) -> None:
         """End a process that was started under an alias."""
         self.services.pop(alias).terminate()
 
+    def _kafka_environment(self, name: str) -> dict[str, str]:
+        login = login_environment(self.login(service_of(name)))
+        return {"OVERT_KAFKA_BOOTSTRAP": self.kafka.bootstrap, **login}
+
     def _control_environment(self) -> dict[str, str]:
         return {
-            "OVERT_KAFKA_BOOTSTRAP": self.kafka.bootstrap,
             "OVERT_DATA_DIR": str(self.folder / "control"),
             "OVERT_MODELS_DIR": str(self.models),
             "OVERT_MILVUS_URI": self.milvus.uri,
-            "OVERT_CONTROL_PORT": "0",
+            "OVERT_CONTROL_PORT": str(self.control_port),
             "OVERT_CONTROL_OFFICER_TOKEN": self.tokens["officer"],
             "OVERT_CONTROL_SERVICE_TOKENS": json.dumps({name: self.tokens[name] for name in SERVICES}),
         }
 
     def _environment(self, name: str) -> dict[str, str]:
         usual = {
-            "OVERT_KAFKA_BOOTSTRAP": self.kafka.bootstrap,
             "OVERT_CONTROL_URL": self.control_url,
-            "OVERT_SERVICE_TOKEN": self.tokens[name],
-            "OVERT_ORDER_PUBLIC_KEY": str(self._control_says("order_public_key")),
+            "OVERT_SERVICE_TOKEN": self.tokens[service_of(name)],
+            "OVERT_ORDER_PUBLIC_KEY": self.order_public_key,
         }
         own = {
             "ingest": {"OVERT_INGEST_CAMERAS": json.dumps(self.cameras)},
             "detect": {"OVERT_MODELS_DIR": str(self.models)},
             "embed": {"OVERT_MODELS_DIR": str(self.models)},
             "match": {"OVERT_MILVUS_URI": self.milvus.uri},
-            "alerts": {"OVERT_ALERTS_DATABASE": str(self.alerts_database), "OVERT_ALERTS_PORT": "0"},
+            "alerts": {"OVERT_ALERTS_DATABASE_URL": self.alerts_database_url},
+            PAGES: {"OVERT_ALERTS_DATABASE_URL": self.alerts_database_url, "OVERT_ALERTS_PORT": "0"},
         }
         return usual | own[name]
 
@@ -190,7 +243,7 @@ class Deployed:
     @property
     def control_url(self) -> str:
         """Where control answers."""
-        return f"http://127.0.0.1:{self._control_says('api_port')}"
+        return f"http://{LOOPBACK}:{self.control_port}"
 
     def _control_says(self, what: str) -> object:
         started = self.services["control"].said("started")
@@ -214,8 +267,8 @@ class Deployed:
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer
 
-    def issue_order(self, camera_id: str) -> str:
-        """Order the use of one camera for an hour from now; return the deployment id."""
+    def issue_order(self, camera_id: str, *, hours: float = 1.0) -> str:
+        """Order the use of one camera from now on; return the deployment id."""
         now_s, deployment_id = time.time(), f"deployment-{uuid4().hex[:8]}"
         self.officer(
             "POST",
@@ -225,7 +278,7 @@ class Deployed:
                 "purpose": "protective_event",
                 "place": "the demo's square",
                 "starts_at_s": now_s,
-                "ends_at_s": now_s + 3600,
+                "ends_at_s": now_s + hours * 3600,
                 "camera_ids": [camera_id],
                 "watchlist_id": WATCHLIST,
                 "threshold": THRESHOLD,
@@ -256,9 +309,7 @@ class Deployed:
         """Return once `condition()` is true. Fails when it takes too long or a service ended meanwhile."""
         deadline_s = time.monotonic() + timeout_s
         while not condition():
-            dead = [
-                name for name in (*SERVICES, "control") if name in self.services and not self._lives(name)
-            ]
+            dead = [name for name in MODULES if name in self.services and not self._lives(name)]
             assert not dead, f"while waiting until {what}: {', '.join(dead)} ended\n{self.tails()}"
             assert time.monotonic() < deadline_s, (
                 f"{timeout_s:.0f} s were not enough until {what}\n{self.tails()}"
@@ -270,7 +321,7 @@ class Deployed:
 
     def ensure_running(self) -> None:
         """Start everything again, on what it left, when a process was ended."""
-        if not all(name in self.services and self._lives(name) for name in (*SERVICES, "control")):
+        if not all(name in self.services and self._lives(name) for name in MODULES):
             self.close()
             self.start()
 

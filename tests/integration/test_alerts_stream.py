@@ -17,7 +17,7 @@ from .deployed import PAGES
 from .servers.kafka import KafkaServer
 from .servers.kafka_cluster import KafkaCluster
 from .servers.postgres import PostgresServer
-from .servers.serve import equip
+from .servers.serve import equip, login_environment
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -219,15 +219,8 @@ def test_the_service_needs_no_more_at_kafka_than_its_own_login_may(
         equip(cluster)
         own, operator = cluster.login("alerts"), cluster.login(OPERATOR)
         assert own is not None
-        assert own.ca_file is not None
-        told = {
-            "OVERT_KAFKA_USERNAME": own.username,
-            "OVERT_KAFKA_PASSWORD": own.password.get_secret_value(),
-            "OVERT_KAFKA_CA_FILE": str(own.ca_file),
-        }
-        with AlertsStream(
-            tmp_path, cluster.bootstrap, postgres.database(), told=told, operator=operator
-        ) as alerts:
+        told, database_url = login_environment(own), postgres.database()
+        with AlertsStream(tmp_path, cluster.bootstrap, database_url, told=told, operator=operator) as alerts:
             stream, api = alerts.begin("one"), alerts.begin(PAGES)
             alerts.until(lambda: stream.ready and api.ready, "both are ready")
             alerts.send(alerts.match(0), alerts.match(0), alerts.match(1))

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -26,6 +26,7 @@ from overt.contracts.topic_specs import topic_specs
 from overt.runtime import kafka_admin
 from overt.runtime.broker import BrokerError, CommitRefused, Undelivered
 from overt.runtime.kafka import KafkaBroker, TopicSpec, create_topics
+from overt.runtime.kafka_consumer import KafkaConsumer
 
 from .servers.kafka import KafkaServer
 
@@ -69,6 +70,35 @@ def test_a_member_that_was_away_too_long_may_not_commit_and_finds_back(kafka: Ka
                 sleeper.commit()
         world.send((b"camera-1", b"later"))
         assert values(read(sleeper, 1)) == [b"later"]
+
+
+def test_an_instance_that_comes_back_under_its_name_goes_on_without_a_rebalance(kafka: KafkaServer) -> None:
+    world = world_on_kafka(kafka)
+
+    def instance(name: str) -> KafkaConsumer:
+        broker = KafkaBroker(kafka.bootstrap, client_id="test", instance_id=name, config=QUICK)
+        return broker.consumer(world.group, [world.events])
+
+    first = instance("first")
+    with closing(instance("second")) as other, Reading(other) as second:
+        numbers = iter(range(1_000_000))
+
+        def both_read() -> bool:
+            value = str(next(numbers)).encode()
+            world.send(*((key, value) for key in KEYS))
+            return bool([first.poll(100, 0.1), first.joined() and second.keys_of(value)][1])
+
+        until(both_read)
+        until(lambda: not first.poll(100, 0.1))
+        with suppress(CommitRefused):
+            first.commit()
+        mine = {at.partition for at in first._client.assignment()}
+        first.close()
+        before = set(second.places())
+        with closing(instance("first")) as again:
+            until(lambda: [again.poll(100, 0.1), again.joined()][1])
+            assert {at.partition for at in again._client.assignment()} == mine
+        assert not mine & {partition for partition, _ in second.places() - before}
 
 
 def test_a_full_send_queue_makes_the_producer_wait_and_loses_nothing(kafka: KafkaServer) -> None:

@@ -2,18 +2,21 @@
 
 import json
 import re
-import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import msgspec
 import pytest
+from sqlalchemy import create_engine, func, select
+from sqlalchemy.orm import Session
 
+from overt.alerts.tables import AlertRow, OutboxRow
 from overt.cli.demo import DemoFiles
 from overt.contracts.codec import decode
 from overt.contracts.events import (
@@ -106,11 +109,19 @@ def played(
     )
 
 
+@contextmanager
+def database(system: Deployed) -> Iterator[Session]:
+    """A session at the alerts' database, to look and not to write."""
+    engine = create_engine(system.alerts_database_url)
+    with Session(engine) as session:
+        yield session
+    engine.dispose()
+
+
 def published(system: Deployed) -> bool:
-    with sqlite3.connect(f"file:{system.alerts_database}?mode=ro", uri=True) as database:
-        unsent: int = database.execute("SELECT count(*) FROM outbox WHERE sent_at_ns IS NULL").fetchone()[0]
-    database.close()
-    return unsent == 0
+    with database(system) as session:
+        query = select(func.count()).select_from(OutboxRow).where(OutboxRow.sent_at_ns.is_(None))
+        return session.scalar(query) == 0
 
 
 def opened(system: Deployed, topic: Topic) -> Sequence[tuple[Record, msgspec.Struct]]:
@@ -124,11 +135,9 @@ def opened(system: Deployed, topic: Topic) -> Sequence[tuple[Record, msgspec.Str
 
 
 def alert_rows(system: Deployed, deployment_id: str) -> list[tuple[str, str]]:
-    query = "SELECT entry_id, camera_id FROM alerts WHERE deployment_id = ? ORDER BY first_at_ns"
-    with sqlite3.connect(f"file:{system.alerts_database}?mode=ro", uri=True) as database:
-        rows = database.execute(query, (deployment_id,)).fetchall()
-    database.close()
-    return rows
+    query = select(AlertRow).where(AlertRow.deployment_id == deployment_id).order_by(AlertRow.first_at_ns)
+    with database(system) as session:
+        return [(row.entry_id, row.camera_id) for row in session.scalars(query)]
 
 
 def the_alert(played: Played) -> AlertRaised:

@@ -15,8 +15,8 @@ from overt.control.policy import SERVICES
 from overt.runtime.broker import Record
 from overt.runtime.kafka_consumer import record_of
 
-from .deployed import GRACE_S, LOOPED, Deployed, Report
-from .topics_seen import READERS
+from .deployed import GRACE_S, LOOPED, PROCESSES, Deployed, Report
+from .servers.serve import login_environment
 
 pytestmark = [pytest.mark.integration, pytest.mark.models, pytest.mark.timeout(900)]
 
@@ -52,8 +52,16 @@ def test_poison_is_parked_with_its_reason_and_the_pipeline_goes_on(system: Deplo
 
 
 def produce(system: Deployed, key: bytes, values: Sequence[bytes]) -> list[tuple[int, int]]:
-    """Produce to frames.v1 as anybody with access to Kafka could; return partition and offset of each."""
-    producer = Producer({"bootstrap.servers": system.kafka.bootstrap, "partitioner": "murmur2_random"})
+    """Produce to frames.v1 as whoever took ingest's login could; return partition and offset of each."""
+    login = system.login("ingest")
+    assert login is not None
+    producer = Producer(
+        {
+            "bootstrap.servers": system.kafka.bootstrap,
+            "partitioner": "murmur2_random",
+            **login.client_config(),
+        }
+    )
     delivered: list[Record] = []
     for value in values:
         producer.produce(FRAMES.name, value, key, on_delivery=lambda _, at: delivered.append(record_of(at)))
@@ -93,7 +101,7 @@ def ends_of(system: Deployed, names: Sequence[str], changes: Mapping[str, str]) 
     """Start each service once more, told `changes`; return exit codes and what was written last."""
     aside = {
         "OVERT_DATA_DIR": str(system.folder / "aside"),
-        "OVERT_ALERTS_DATABASE": str(system.folder / "aside.db"),
+        "OVERT_ALERTS_DATABASE_URL": f"sqlite:///{system.folder / 'aside.db'}",
     }
     begun = {name: system.begin(name, alias=f"{name}-aside", **aside, **changes) for name in names}
     ends: dict[str, tuple[int, str]] = {}
@@ -120,8 +128,13 @@ CASES = {
     # The same code for every service, before it builds anything of its own.
     "no control": (
         ("ingest", "alerts"),
-        {"OVERT_CONTROL_URL": f"http://{NOWHERE}"},
+        {"OVERT_CONTROL_URL": f"http://{NOWHERE}", "OVERT_CONTROL_PATIENCE_S": "0"},
         f"cannot reach control at http://{NOWHERE}",
+    ),
+    "a wrong password at Kafka": (
+        ("control", *SERVICES),
+        {"OVERT_KAFKA_PASSWORD": "of nobody that Kafka knows"},
+        "uthentication",
     ),
     "a wrong token": (
         ("ingest", "alerts"),
@@ -143,13 +156,21 @@ def test_a_service_that_cannot_begin_says_why_in_one_line_and_ends_with_code_2(
         assert "of nobody" not in last, name
 
 
+@pytest.mark.parametrize(("name", "other"), [("detect", "embed"), ("embed", "match"), ("match", "embed")])
+def test_a_service_with_the_login_of_another_does_not_work(system: Deployed, name: str, other: str) -> None:
+    changes = login_environment(system.login(other))
+    ends = ends_of(system, [name], changes)
+    print(ends)
+    print((system.folder / f'{name}-aside.log').read_text())
+
+
 def test_every_service_ends_with_code_0_at_sigterm_while_it_works(system: Deployed, report: Report) -> None:
     system.issue_order(LOOPED[2])
     ingest = system.services["ingest"]
     system.until(
         lambda: ingest.metric("overt_ingest_frames_sent_total", camera=LOOPED[2]) > 0, "frames are sent"
     )
-    ended = {name: system.services[name].terminate() for name in ("ingest", *READERS, "control")}
+    ended = {name: system.services[name].terminate() for name in (*PROCESSES, "control")}
     report(
         "ended after SIGTERM: " + ", ".join(f"{name} {took_s:.2f} s" for name, (_, took_s) in ended.items())
     )

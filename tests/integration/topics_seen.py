@@ -1,33 +1,40 @@
 """What stands on Overt's topics, read from outside: records, lags, and the broker's own files."""
 
 import os
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from confluent_kafka import Consumer, ConsumerGroupState, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import OFFSET_END, Consumer, ConsumerGroupState, KafkaException, TopicPartition
 
 from overt.contracts.topics import FACES, FRAMES, MATCHES, TEMPLATES, Topic
 from overt.runtime.broker import Record
+from overt.runtime.kafka_admin import ClusterAdmin
 from overt.runtime.kafka_consumer import record_of
+from overt.runtime.kafka_security import KafkaLogin
 
 # Who reads what, in the order in which a frame passes.
 READERS: Mapping[str, Topic] = {"detect": FRAMES, "embed": FACES, "match": TEMPLATES, "alerts": MATCHES}
 TIMEOUT_S = 10.0
+FOLLOW_POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class TopicsSeen:
-    """Looks at the cluster at `bootstrap`, whose segments lie below `data_dir`; changes nothing."""
+    """Looks at the cluster at `bootstrap`, whose segments lie below `data_dir`; changes nothing.
+
+    `login` is that of a user who may read everything; None for a plain cluster.
+    """
 
     bootstrap: str
     data_dir: Path
+    login: KafkaLogin | None = None
 
     def all_have_partitions(self) -> bool:
         """Whether every consumer group of a service is stable and holds all partitions of its topic."""
-        admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+        admin = ClusterAdmin(self.bootstrap, self.login)
         for name, future in admin.describe_consumer_groups(list(READERS)).items():
             try:
                 group = future.result(TIMEOUT_S)
@@ -72,6 +79,18 @@ class TopicsSeen:
             consumer.close()
         return found
 
+    def follow(self, topic: Topic, stop: threading.Event) -> Iterator[Record]:
+        """Yield what arrives on `topic` from now on, until `stop` is set."""
+        consumer = self._consumer(f"seen-{uuid4().hex}")
+        try:
+            consumer.assign([TopicPartition(p.topic, p.partition, OFFSET_END) for p in self._places(topic)])
+            while not stop.is_set():
+                message = consumer.poll(FOLLOW_POLL_S)
+                if message is not None:
+                    yield record_of(message)
+        finally:
+            consumer.close()
+
     def silent_for(self, topic: Topic, seconds: float) -> bool:
         """Whether nothing new arrives on `topic` while `seconds` pass."""
         consumer = self._consumer(f"seen-{uuid4().hex}")
@@ -99,8 +118,10 @@ class TopicsSeen:
         return kept
 
     def _consumer(self, group: str) -> Consumer:
+        login = {} if self.login is None else self.login.client_config()
         return Consumer(
             {
+                **login,
                 "bootstrap.servers": self.bootstrap,
                 "group.id": group,
                 "log_level": 0,

@@ -12,6 +12,7 @@ from pathlib import Path
 from overt.contracts.access import OPERATOR, access
 from overt.contracts.topic_specs import topic_specs
 from overt.runtime.kafka_acls import mend_acls
+from overt.runtime.kafka_security import KafkaLogin
 from overt.runtime.kafka_topics import mend_topics, replicated
 
 from .kafka_cluster import USERS, KafkaCluster
@@ -77,14 +78,19 @@ def equip(cluster: KafkaCluster) -> None:
 
 def environment(cluster: KafkaCluster, user: str) -> str:
     """Return what a process that logs in as `user` must have in its environment, a variable a line."""
-    lines = [f"OVERT_KAFKA_BOOTSTRAP={cluster.bootstrap}"]
-    if login := cluster.login(user):
-        lines += [
-            f"OVERT_KAFKA_USERNAME={login.username}",
-            f"OVERT_KAFKA_PASSWORD={login.password.get_secret_value()}",
-            f"OVERT_KAFKA_CA_FILE={login.ca_file}",
-        ]
-    return "\n".join(lines) + "\n"
+    told = {"OVERT_KAFKA_BOOTSTRAP": cluster.bootstrap, **login_environment(cluster.login(user))}
+    return "".join(f"{name}={value}\n" for name, value in told.items())
+
+
+def login_environment(login: KafkaLogin | None) -> dict[str, str]:
+    """Return what a service is told of its login; nothing where there are none."""
+    if login is None:
+        return {}
+    return {
+        "OVERT_KAFKA_USERNAME": login.username,
+        "OVERT_KAFKA_PASSWORD": login.password.get_secret_value(),
+        "OVERT_KAFKA_CA_FILE": str(login.ca_file),
+    }
 
 
 def _tell(cluster: KafkaCluster, clients: Path) -> None:

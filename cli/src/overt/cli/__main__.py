@@ -13,6 +13,7 @@ from overt.cli.models import CacheDir, models_app
 from overt.cli.progress import say
 from overt.cli.summary import Summary, in_words
 from overt.cli.topics import topics_app
+from overt.cli.verify import NoRun, verify_app
 from overt.contracts.orders import MAX_ORDER_S, Purpose
 from overt.control.errors import ControlError
 from overt.control.policy import Category
@@ -23,7 +24,15 @@ from overt.runtime.broker import BrokerError
 from overt.runtime.process import CannotBegin
 
 # What a user can mend: said in one line, exit code 2. Anything else is our fault and shows its trace.
-USERS_TO_MEND = (DataFolderRefused, CannotBegin, SourceError, RecognitionError, ControlError, BrokerError)
+USERS_TO_MEND = (
+    DataFolderRefused,
+    CannotBegin,
+    SourceError,
+    RecognitionError,
+    ControlError,
+    BrokerError,
+    NoRun,
+)
 MISUSED = 2
 
 app = typer.Typer(
@@ -39,6 +48,7 @@ app = typer.Typer(
 )
 app.add_typer(models_app, name="models")
 app.add_typer(topics_app, name="topics")
+app.add_typer(verify_app, name="verify")
 
 DataDir = Annotated[
     Path,

@@ -1,0 +1,92 @@
+"""Kafka, Milvus or the alerts' database is away for a while: nobody ends, memory is bounded, no match is lost."""
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.integration.deployed import PAGES, Report
+from tests.integration.servers.postgres import PostgresServer
+
+from .run import Outcome, Run
+from .servers_away import FAULTS, endure, restart_broker
+from .stage import Stage
+
+pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.models, pytest.mark.timeout(900)]
+
+Survives = Callable[[Callable[[Run], object]], Outcome]
+# `make chaos ARGS="--away 60"` does it for a minute each.
+AWAY_S = 12.0
+# The bounds of the queues together, and what allocators keep: far below what a minute of pictures would be.
+MAX_MORE_MB = 250.0
+
+
+def away(run: Run, fault: AbstractContextManager[object], report: Report) -> None:
+    found = endure(run, fault, AWAY_S)
+    report(f"works again after {found.works_again_s:.1f} s; grew by at most {found.grew_mb:.0f} MB meanwhile")
+    assert found.grew_mb < MAX_MORE_MB
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_is_away_for_a_while_is_waited_for(
+    survives: Survives, stage: Stage, report: Report, name: str
+) -> None:
+    outcome = survives(lambda run: away(run, FAULTS[name](stage), report))
+    assert outcome.ended_by_themselves == []
+
+
+def test_a_broker_may_be_restarted(survives: Survives, stage: Stage) -> None:
+    assert survives(lambda _: restart_broker(stage)).ended_by_themselves == []
+
+
+def test_a_full_disk_loses_no_match(survives: Survives, stage: Stage) -> None:
+    folder = stage.system.alerts_database.parent
+    if not os.path.ismount(folder):
+        pytest.skip("a small disk of its own can be made by root alone")
+
+    def fill(run: Run) -> None:
+        filler = folder / "filler"
+        fill_up(filler)
+        try:
+            run.watch(AWAY_S)
+        finally:
+            filler.unlink()
+
+    assert survives(fill).ended_by_themselves == []
+
+
+def fill_up(path: Path) -> None:
+    def until_it_fails() -> None:
+        with path.open("wb", buffering=0) as file:
+            while True:
+                file.write(b"\0" * 4096)
+
+    with pytest.raises(OSError) as refusal:
+        until_it_fails()
+    assert refusal.value.errno == errno.ENOSPC
+
+
+def test_postgresql_may_be_restarted_and_be_away(survives: Survives, stage: Stage, report: Report) -> None:
+    system, sqlite_url = stage.system, stage.system.alerts_database_url
+    with PostgresServer.start() as postgres:
+
+        @contextmanager
+        def stopped() -> Iterator[None]:
+            postgres.stop()
+            yield
+            postgres.restart()
+
+        def switch(url: str) -> None:
+            system.alerts_database_url = url
+            for name in ("alerts", PAGES):
+                stage.begin_anew(name)
+
+        switch(postgres.database())
+        try:
+            outcome = survives(lambda run: away(run, stopped(), report))
+            assert outcome.ended_by_themselves == []
+        finally:
+            switch(sqlite_url)
