@@ -11,6 +11,7 @@ import argparse
 import json
 import platform
 import random
+import shutil
 import statistics
 import sys
 import time
@@ -163,7 +164,9 @@ def main() -> int:
         "--slower", type=int, default=4, help="how much slower the recording plays (default 4)"
     )
     parser.add_argument("--away", type=float, default=0, metavar="SECONDS", help="see above")
-    parser.add_argument("--out", type=Path, help="folder for report.json, expected.jsonl and run.jsonl")
+    parser.add_argument(
+        "--out", type=Path, help="folder for report.json, expected.jsonl, run.jsonl and the logs"
+    )
     told = parser.parse_args()
     plan = Plan(told.minutes, told.kills, told.cameras, told.seed, told.broker_restart_every, told.slower)
     with servers() as started, staged(*started, cameras=plan.cameras, slower=plan.slower) as stage:
@@ -172,9 +175,12 @@ def main() -> int:
             sys.stdout.write(outcome_in_words(outcome) + "\n")
             return 0 if outcome.conserved else 1
         report, expected, found = run_chaos(stage, plan)
+        if told.out is not None:
+            (told.out / "logs").mkdir(parents=True, exist_ok=True)
+            for log in stage.supervisor.logs():
+                shutil.copy(log, told.out / "logs")
     sys.stdout.write(in_words(report) + "\n" + json.dumps(msgspec.to_builtins(report)) + "\n")
     if told.out is not None:
-        told.out.mkdir(parents=True, exist_ok=True)
         (told.out / "report.json").write_bytes(msgspec.json.encode(report))
         (told.out / "expected.jsonl").write_text(written(expected))
         (told.out / "run.jsonl").write_text(written(found))

@@ -88,35 +88,42 @@ def is_published(system: Deployed) -> bool:
 
 
 def demanded(matches: Iterable[MatchMade], window_s: float) -> Sequence[Span]:
-    """Return the alerts that `matches`, in the order of the topic, must have become.
+    """Return the alerts that `matches` must have become, in whatever order and however often they came.
 
-    The obvious way: sort the distinct matches of an entry by time and cut where a gap is wider than the
-    window. It shares nothing with the fold of alerts.
+    The obvious way: sort the matches of an entry by time, cut where a gap is wider than the window, and count
+    what an alert has seen before no further. It shares nothing with the fold of alerts.
     """
-    distinct: dict[tuple[str, str], list[MatchMade]] = {}
+    of_entry: dict[tuple[str, str], list[MatchMade]] = {}
     for match in matches:
-        key = (match.deployment_id, match.candidates[0].entry_id)
-        known = distinct.setdefault(key, [])
-        if not any(_is_repeat(match, other) for other in known):
-            known.append(match)
-    spans: list[Span] = []
-    for key, known in distinct.items():
-        times = sorted(match.shot.captured_at_ns for match in known)
-        begin = 0
-        for end in range(1, len(times) + 1):
-            if end == len(times) or times[end] - times[end - 1] > window_s * 1e9:
-                spans.append(Span(*key, times[begin], times[end - 1], end - begin))
-                begin = end
+        of_entry.setdefault((match.deployment_id, match.candidates[0].entry_id), []).append(match)
+    spans = [
+        Span(*key, group[0].shot.captured_at_ns, group[-1].shot.captured_at_ns, len(group))
+        for key, found in of_entry.items()
+        for group in _grouped(found, int(window_s * 1e9))
+    ]
     return sorted(spans, key=lambda span: (span.first_at_ns, span.deployment_id))
 
 
+def _grouped(matches: Iterable[MatchMade], window_ns: int) -> Sequence[Sequence[MatchMade]]:
+    groups: list[list[MatchMade]] = []
+    for match in sorted(matches, key=lambda match: match.shot.captured_at_ns):
+        if not groups or match.shot.captured_at_ns - groups[-1][-1].shot.captured_at_ns > window_ns:
+            groups.append([match])
+        elif not any(_is_repeat(match, other) for other in groups[-1]):
+            groups[-1].append(match)
+    return groups
+
+
 def _is_repeat(match: MatchMade, other: MatchMade) -> bool:
+    """Whether both show the same picture, or the same shot of the same track.
+
+    A recording that a restarted ingest begins anew shows the very same picture once more.
+    """
+
     def place(one: MatchMade) -> tuple[str, str, int]:
         return (one.shot.camera_id, one.shot.track_id, one.shot.number)
 
-    # A recording that comes round shows the same probe again, at another time.
-    same_time = match.shot.captured_at_ns == other.shot.captured_at_ns
-    return (same_time and match.probe_hash == other.probe_hash) or place(match) == place(other)
+    return match.probe_hash == other.probe_hash or place(match) == place(other)
 
 
 def differing(books: Books, window_s: float) -> tuple[Sequence[Span], Sequence[Span]]:

@@ -1,6 +1,5 @@
 """What is left on the brokers' disks is noise once the epoch of its key is over: nobody can open it."""
 
-
 import pytest
 
 from overt.contracts.topics import FACES, FRAMES, TEMPLATES

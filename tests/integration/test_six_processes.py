@@ -33,6 +33,7 @@ from overt.runtime.broker import Record
 
 from .control_room import Browser
 from .deployed import CAMERA, Deployed, Report
+from .servers.kafka_cluster import USERS
 from .topics_seen import READERS
 
 # The first test may have to fetch the models and compose the clip.
@@ -244,5 +245,8 @@ def test_the_judges_see_both_pictures_and_the_scene(system: Deployed, played: Pl
 def test_nothing_personal_stands_in_a_log(system: Deployed, played: Played) -> None:
     said = "\n".join(line for service in system.services.values() for line in service.lines)
     assert system.services["alerts"].said("alert raised") is not None
-    for word in ("blue-list-1", *system.tokens.values()):
+    logins = [login for user in USERS if (login := system.login(user))]
+    passwords = [login.password.get_secret_value() for login in logins]
+    assert len(passwords) == len(USERS)
+    for word in ("blue-list-1", system.alerts_database_url, *system.tokens.values(), *passwords):
         assert word not in said

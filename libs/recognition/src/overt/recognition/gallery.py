@@ -39,7 +39,8 @@ MAX_FETCH = 16_384
 TIMEOUT_S = 10.0
 # After an outage pymilvus connects anew: at once with a pool of its own, where channels that share one wait for
 # gRPC's pauses, which grow to two minutes. Dedicated, or another client's options would be taken over.
-GRPC = {"grpc.use_local_subchannel_pool": 1}
+# No pings while nothing is asked: pymilvus sends one every 10 s, and a server may hang up on too many of them.
+GRPC = {"grpc.use_local_subchannel_pool": 1, "grpc.keepalive_permit_without_calls": 0}
 
 
 @dataclass(frozen=True, slots=True)
