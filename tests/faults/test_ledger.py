@@ -52,8 +52,13 @@ def test_order_and_repetition_change_nothing() -> None:
     assert demanded(again, WINDOW_S) == demanded(MATCHED, WINDOW_S)
 
 
-def test_the_same_probe_at_another_time_is_another_match() -> None:
+def test_the_same_picture_after_the_window_is_another_alert() -> None:
     assert demanded([match(100), match(150, "track-2")], WINDOW_S) == [span(100, 100, 1), span(150, 150, 1)]
+
+
+def test_the_same_picture_once_more_within_the_window_is_seen_before() -> None:
+    begun_anew = match(105, "track-2")
+    assert demanded([match(100), begun_anew], WINDOW_S) == [span(100, 100, 1)]
 
 
 @pytest.mark.parametrize(
