@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from overt.contracts.orders import MAX_ORDER_S
@@ -15,6 +16,7 @@ from overt.contracts.wire import memory_topics
 from overt.control.errors import DataFolderBusy, DraftRefused, KeyStoreError, ListInUse, Unknown, WrongKek
 from overt.control.policy import OrderDraft
 from overt.control.tables import KeyRow, PictureRow
+from overt.recognition.errors import GalleryUnavailable
 from overt.runtime.broker import Undelivered
 from overt.runtime.keys import KeyGone
 from overt.runtime.memory import MemoryBroker
@@ -149,6 +151,44 @@ def test_the_runner_ticks_until_it_is_told_to_stop(bench: Any, control: Any, dra
         stop.set()
         thread.join()
     assert reader.poll()
+
+
+def test_a_list_that_is_over_while_the_gallery_is_away_is_erased_once_it_answers(
+    bench: Any, control: Any, draft: OrderDraft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise GalleryUnavailable("the gallery does not answer")
+
+    control.issue_order(draft)
+    with monkeypatch.context() as outage:
+        outage.setattr(bench.gallery, "drop", away)
+        control.end("d1")
+        assert states(bench, control)[-1] == ("d1", 2, "ended")  # the end waits for nobody
+        control.tick()
+        assert "not erased yet" in bench.health.problems()["erasure"]
+        assert control.kept_watchlists() == ("w1",)
+    control.tick()
+    assert "erasure" not in bench.health.problems()
+    assert control.kept_watchlists() == ()
+    assert bench.gallery.collections == {}
+
+
+def test_a_database_that_fails_does_not_end_the_runner(
+    bench: Any, control: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, seen = threading.Event(), list[str]()
+
+    def failing_once() -> None:
+        if not seen:
+            seen.append("failed")
+            raise OperationalError("SELECT", {}, OSError("disk is full"))
+        seen.append(bench.health.problems()["database"])
+        stop.set()
+
+    monkeypatch.setattr(control, "tick", failing_once)
+    control.run(stop)
+    assert seen == ["failed", "the database does not answer: OSError"]
+    assert "database" not in bench.health.problems()
 
 
 def test_a_list_used_by_two_deployments_is_erased_with_the_last(

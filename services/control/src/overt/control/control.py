@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 
 from overt.contracts.orders import Order
 from overt.control.deployments import Deployments, Evidence
@@ -18,6 +19,7 @@ from overt.control.metrics import ControlMetrics
 from overt.control.policy import Category, OrderDraft, threshold_floor
 from overt.control.register import OrderRegister
 from overt.control.watchlists import EntryCard, Watchlists
+from overt.recognition.errors import GalleryUnavailable
 from overt.recognition.pack import PackInfo
 from overt.runtime.clock import Clock
 from overt.runtime.health import Health
@@ -106,9 +108,12 @@ class Control:
         return self._parts.deployments.stop(deployment_id)
 
     def end(self, deployment_id: str) -> Order:
-        """End a deployment and erase its list, unless another one still uses it. Raises Unknown."""
+        """End a deployment and erase its list, unless another one still uses it. Raises Unknown.
+
+        A list that can't be erased now, since the gallery does not answer, is erased by a later tick.
+        """
         order = self._parts.deployments.end(deployment_id)
-        self._parts.watchlists.erase_what_is_over()
+        self._erase_what_is_over()
         return order
 
     def orders(self) -> Mapping[str, Order]:
@@ -120,10 +125,10 @@ class Control:
         return self._parts.keys.forget(scope)
 
     def tick(self) -> None:
-        """Do what time asks for: end orders, erase lists, destroy old keys, publish what was not confirmed."""
+        """Do what time asks for: end orders, publish what was not confirmed, erase lists, destroy old keys."""
         self._parts.deployments.end_what_is_over()
-        self._parts.watchlists.erase_what_is_over()
         left = self._parts.deployments.publish_or_leave()
+        self._erase_what_is_over()
         problem = f"{left} revisions of orders are not published" if left else None
         self._parts.health.set("orders", problem)
         now_s = self._parts.clock.now_s()
@@ -132,10 +137,32 @@ class Control:
         self.metrics.keys_held.set(len(self.keys.key_ids()))
 
     def run(self, stop: threading.Event) -> None:
-        """Tick until `stop`. A runner."""
+        """Tick until `stop`. A runner.
+
+        A database that fails is said to /readyz and tried again: the keys of the epochs live in this process
+        alone, and with it they would be lost to everybody.
+        """
         while not stop.is_set():
-            self.tick()
+            try:
+                self.tick()
+                self._report("database", None)
+            except OperationalError as error:
+                self._report("database", f"the database does not answer: {type(error.orig).__name__}")
             stop.wait(self._tick_s)
+
+    def _erase_what_is_over(self) -> None:
+        """Erase the lists that are over, or leave them for the next tick while the gallery does not answer."""
+        try:
+            self._parts.watchlists.erase_what_is_over()
+            self._report("erasure", None)
+        except GalleryUnavailable as error:
+            self._report("erasure", f"a list that is over is not erased yet: {error}")
+
+    def _report(self, part: str, problem: str | None) -> None:
+        health = self._parts.health
+        if problem is not None and part not in health.problems():
+            log.error("will be tried again", service="control", part=part, reason=problem)
+        health.set(part, problem)
 
     def close(self) -> None:
         """Let go of the database and of the data folder. Keys in memory are lost: payloads stay sealed."""
