@@ -69,14 +69,15 @@ def test_matches_become_alerts_events_and_a_table_and_a_signal_ends_in_order(ale
 
 
 def test_a_kill_between_database_and_commit_loses_nothing_and_doubles_nothing(alerts: AlertsStream) -> None:
-    expected = everything(alerts)
+    expected, came_before_the_commit = everything(alerts), list[bool]()
     for number in range(3):
         before = sum(alerts.counts().values()) if number else 0
         worker = alerts.begin(f"killed-{number}")
         alerts.until(lambda: sum(alerts.counts().values()) >= before + 10, "some matches are recorded")  # noqa: B023
         worker.process.send(signal.SIGKILL)
         assert worker.await_end() == -signal.SIGKILL
-        assert alerts.uncommitted() > 0, "the kill came before the commit"
+        came_before_the_commit.append(alerts.uncommitted() > 0)
+    assert any(came_before_the_commit)  # a machine that stalls may let a commit slip in before a kill
     alerts.begin("last")
     alerts.until(lambda: alerts.uncommitted() == 0, "everything is committed")
     assert alerts.counts() == expected

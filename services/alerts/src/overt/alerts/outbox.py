@@ -7,7 +7,7 @@ from typing import cast
 import msgspec
 
 from overt.alerts.live import Pulse
-from overt.alerts.patience import Patience, Stopped
+from overt.alerts.patience import AWAY, Patience, Stopped
 from overt.alerts.store import Store, Stored
 from overt.contracts.context import Context
 from overt.contracts.events import AnyAlertEvent
@@ -45,9 +45,12 @@ class Relay:
                 seen = self._pulse.count
                 if not self._patience.until_done(self.step, stop):
                     self._pulse.wait(seen, IDLE_S)
-        while self.step():
-            pass
-        self._producer.close()
+        # With Kafka or the database away the rows stay unsent, for whoever publishes next.
+        with suppress(*AWAY):
+            while self.step():
+                pass
+        with suppress(*AWAY):
+            self._producer.close()
 
     def step(self) -> int:
         """Publish one batch and return its size; 0 when another process is publishing.

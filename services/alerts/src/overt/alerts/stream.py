@@ -13,11 +13,13 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import faust
 import structlog
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
+from faust import streams
 from faust.types import EventT
 
 from overt.alerts.patience import FIRST_PAUSE_S, LONGEST_PAUSE_S, GivenUp
@@ -28,15 +30,16 @@ from overt.runtime.broker import Record
 from overt.runtime.clock import Clock
 from overt.runtime.health import Health
 from overt.runtime.kafka_security import KafkaLogin
+from overt.runtime.process import CannotBegin
 
 log = structlog.get_logger()
-
-T = TypeVar("T")
 
 GROUP = "alerts"
 # The table only spares work, so its windows need not be the fold's. Redelivery comes within minutes.
 TABLE_WINDOW_S = 60
 TABLE_EXPIRES_S = 3600
+# Faust's own name of what its C extension brings; None without it.
+C_ITERATOR = "_CStreamIterator"
 # Of one entry in one window; what is forgotten is known again by the database.
 MARKS_KEPT = 200
 STOP_CHECK_S = 0.05
@@ -72,10 +75,25 @@ class Cluster:
     instance_id: str | None = None
 
 
+def require_manual_acks(iterator: object) -> None:
+    """Raise CannotBegin when Faust runs without its C extension (`iterator` is None).
+
+    Its Python twin acknowledges what a rebalance made it skip, also in a stream that acknowledges by hand:
+    a match that was not recorded would be committed.
+    """
+    if iterator is None:
+        raise CannotBegin(
+            "faust runs without its C extension and could lose matches: unset NO_CYTHON, or install a "
+            "faust-streaming that was built with it"
+        )
+
+
 class MatchStream:
     """The runner of the stream. A Faust that breaks because Kafka is away is built anew."""
 
     def __init__(self, cluster: Cluster, taker: Taker, health: Health, clock: Clock) -> None:
+        """Take down what is needed. Raises CannotBegin: see require_manual_acks."""
+        require_manual_acks(getattr(streams, C_ITERATOR))
         self._cluster = cluster
         self._taker = taker
         self._health = health
@@ -89,14 +107,16 @@ class MatchStream:
         """
         # Not asyncio.run: after a failure it would end Faust's tasks in order, which waits for the agent.
         loop = asyncio.new_event_loop()
-        loop.run_until_complete(self._serve(stop))
+        # Faust wants a folder for tables, which stays empty: the table is in memory.
+        with TemporaryDirectory(prefix="overt-alerts-") as folder:
+            loop.run_until_complete(self._serve(stop, folder))
         loop.close()
 
-    async def _serve(self, stop: threading.Event) -> None:
+    async def _serve(self, stop: threading.Event, folder: str) -> None:
         well_at_s, pause_s = self._clock.monotonic_s(), FIRST_PAUSE_S
         while not stop.is_set():
             self._health.set("stream", "has not joined its group yet")
-            worker = _Worker(self._cluster, self._taker, self._health, stop)
+            worker = _Worker(_application(self._cluster, folder), self._taker, self._health, stop)
             reason = await worker.run()
             if reason is None:
                 return
@@ -113,7 +133,7 @@ class MatchStream:
 class _Worker:
     """One Faust application from its start to its end."""
 
-    def __init__(self, cluster: Cluster, taker: Taker, health: Health, stop: threading.Event) -> None:
+    def __init__(self, app: faust.App, taker: Taker, health: Health, stop: threading.Event) -> None:
         self._taker = taker
         self._stop = stop
         self._failure: BaseException | None = None
@@ -121,7 +141,7 @@ class _Worker:
         self.joined = False
         # One thread: the orders and the dead letters belong to it. Faust's event loop stays free.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="alerts-fold")
-        self._app = _application(cluster)
+        self._app = app
         self._windows = _windowed_table(self._app)
         topic = self._app.topic(
             MATCHES.name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw",
@@ -173,8 +193,8 @@ class _Worker:
         if mark in known:
             self._taker.pass_over()
             return
-        await self._in_thread(self._taker.take, match)
-        marks[key] = [*known, mark][-MARKS_KEPT:]
+        if await self._in_thread(self._taker.take, match):
+            marks[key] = [*known, mark][-MARKS_KEPT:]
 
     async def _in_thread(self, action: Any, argument: Any) -> Any:
         work = partial(action, argument, self._stop)
@@ -190,13 +210,14 @@ class _Worker:
         return f"{type(error).__name__}: Kafka is away" if isinstance(error, KafkaError) else f"{error!r}"
 
 
-def _application(cluster: Cluster) -> faust.App:
+def _application(cluster: Cluster, folder: str) -> faust.App:
     for name in ("faust", "mode", "aiokafka"):
         logging.getLogger(name).setLevel(logging.WARNING)
     brokers = ";".join(f"kafka://{address}" for address in cluster.bootstrap.split(","))
     return faust.App(
         GROUP,
         broker=brokers,
+        datadir=folder,
         broker_client_id="overt-alerts",
         broker_credentials=_credentials(cluster.login),
         consumer_group_instance_id=cluster.instance_id and f"{cluster.instance_id}.{GROUP}",

@@ -13,9 +13,13 @@ from overt.contracts.topics import MATCHES
 from overt.contracts.wire import TopicWire
 from overt.runtime.broker import Record
 from overt.runtime.keys import KeyGone
-from overt.runtime.loop import LoopLimits, RecordRefused, TooManyBad
+from overt.runtime.loop import LoopLimits, RecordRefused, TooManyBad, Unavailable
 
 log = structlog.get_logger()
+
+# Orders come over another connection than matches, which may be late after a cut: without an order a match
+# would be dropped for good.
+ORDER_PATIENCE_S = 15.0
 
 
 class Taker:
@@ -30,28 +34,37 @@ class Taker:
         self._patience = Patience("matches", context.health, context.clock)
         self._limits = limits
         self._recent: deque[bool] = deque(maxlen=limits.bad_window)
+        self._clock = context.clock
+        self._unknown = ""  # the deployment whose order was waited for in vain
 
     def open(self, record: Record, stop: threading.Event) -> MatchMade | None:
         """Return the match; None for what can't be read: its dead letter is confirmed. Raises TooManyBad."""
         self._metrics.begin([record])
         return self._patience.until_done(lambda: self._open(record), stop)
 
-    def take(self, match: MatchMade, stop: threading.Event) -> None:
-        """Record the match: when this returns the database has it, or its order or its key is gone."""
-        self._patience.until_done(lambda: self._take(match), stop)
+    def take(self, match: MatchMade, stop: threading.Event) -> bool:
+        """Record the match: when this returns the database has it, or it was refused for good.
+
+        Returns whether its order is known: else it must be looked at again, should it come again.
+        """
+        begun_s = self._clock.monotonic_s()
+        known = self._patience.until_done(lambda: self._take(match, begun_s), stop)
         self._metrics.end()
+        return known
 
     def pass_over(self) -> None:
         """Count a match that has been recorded before."""
         self._intake.count_repeated()
 
-    def close(self) -> None:
-        """Disconnect."""
-        self._producer.close()
-
-    def _take(self, match: MatchMade) -> None:
+    def _take(self, match: MatchMade, begun_s: float) -> bool:
         self._orders.feed.poll()
+        known = match.deployment_id in self._orders.book.known()
+        if not known and match.deployment_id != self._unknown:
+            if self._clock.monotonic_s() - begun_s < ORDER_PATIENCE_S:
+                raise Unavailable("the order of a match has not arrived yet")
+            self._unknown = match.deployment_id
         self._intake.handle([match])
+        return known
 
     def _open(self, record: Record) -> MatchMade | None:
         try:
