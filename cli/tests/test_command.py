@@ -1,6 +1,10 @@
+import resource
+from pathlib import Path
+
 from typer.testing import CliRunner
 
 from overt.cli.__main__ import app
+from overt.ingest.errors import SourceRefused
 
 RUNNER = CliRunner()
 
@@ -35,3 +39,14 @@ def test_an_order_longer_than_twelve_hours_is_refused_on_the_command_line() -> N
 def test_there_is_no_free_text_category() -> None:
     done = RUNNER.invoke(app, ["up", "--video", "a", "--watchlist", "b", "--category", "other"])
     assert done.exit_code == 2
+
+
+def test_a_deployment_in_this_process_leaves_no_core(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
+    try:
+        done = RUNNER.invoke(app, ["up", "--video", str(tmp_path / "none.mp4"), "--watchlist", str(tmp_path)])
+        assert isinstance(done.exception, SourceRefused)
+        assert resource.getrlimit(resource.RLIMIT_CORE)[0] in (0, 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, before)

@@ -125,7 +125,7 @@ CASES = {
     ),
     "no Milvus": (
         ("control", "match"),
-        {"OVERT_MILVUS_URI": f"http://{NOWHERE}"},
+        {"OVERT_MILVUS_URI": f"http://{NOWHERE}", "OVERT_MILVUS_PATIENCE_S": "0"},
         f"the gallery does not answer: Fail connecting to server on {NOWHERE}",
     ),
     # The same code for every service, before it builds anything of its own.

@@ -2,6 +2,7 @@
 
 import base64
 import logging
+import resource
 import threading
 from collections.abc import Iterator, Mapping
 
@@ -222,3 +223,18 @@ def test_an_interruption_while_building_is_no_traceback(capsys: pytest.CaptureFi
 
     assert main("detect", ServiceSettings, build) == process.INTERRUPTED
     assert error_lines(capsys) == []
+
+
+def test_a_service_leaves_no_core() -> None:
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
+    seen: list[int] = []
+    try:
+        main("detect", ServiceSettings, lambda *_: builds(lambda _: seen.append(core_limit())))
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, before)
+    assert seen in ([0], [1])
+
+
+def core_limit() -> int:
+    return resource.getrlimit(resource.RLIMIT_CORE)[0]

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
@@ -193,3 +194,24 @@ def test_a_signal_in_this_process_is_caught_by_the_run() -> None:
         until_stopped(stop)
 
     assert runs.run(send=send) == process.OK
+
+
+CRASH = """
+import os, resource
+from overt.runtime import process
+
+hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+process.leave_no_core()
+print(resource.getrlimit(resource.RLIMIT_CORE) == (min(1, hard) if hard >= 0 else 1, hard), flush=True)
+os.abort()
+"""
+
+
+def test_a_crash_leaves_no_core(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", CRASH]
+    ended = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (-signal.SIGABRT, "True\n")
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 import dataclasses
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -171,6 +172,45 @@ def test_a_list_that_is_over_while_the_gallery_is_away_is_erased_once_it_answers
     assert "erasure" not in bench.health.problems()
     assert control.kept_watchlists() == ()
     assert bench.gallery.collections == {}
+
+
+def test_a_gallery_that_hangs_holds_up_no_stop(
+    bench: Any, control: Any, draft: OrderDraft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control.enrol_folder(bench.pictures, "w2", category="blue_list")
+    control.issue_order(draft)
+    control.issue_order(dataclasses.replace(draft, deployment_id="d2", watchlist_id="w2"))
+    stopped = list[bool]()
+
+    def hangs_and_fails(*_: object) -> None:
+        stopping = threading.Thread(target=control.stop, args=("d2",), daemon=True)
+        stopping.start()
+        stopping.join(10)
+        stopped.append(not stopping.is_alive())
+        raise GalleryUnavailable("the gallery does not answer")
+
+    for call in ("exists", "drop"):
+        monkeypatch.setattr(bench.gallery, call, hangs_and_fails)
+    control.end("d1")
+    assert stopped == [True]
+    assert ("d2", 2, "stopped") in states(bench, control)
+
+
+def test_an_end_destroys_the_epoch_keys_though_something_else_holds_the_lock(
+    control: Any, draft: OrderDraft
+) -> None:
+    control.issue_order(draft)
+    epoch = control.keys.current("d1", "epoch")
+    ending = threading.Thread(target=control.end, args=("d1",), daemon=True)
+    with control._parts.deployments.lock:
+        ending.start()
+        deadline_s = time.monotonic() + 20
+        while epoch.key_id in control.keys.key_ids():
+            assert time.monotonic() < deadline_s
+            ending.join(0.01)
+        assert control.orders()["d1"].state == "active"
+    ending.join()
+    assert control.orders()["d1"].state == "ended"
 
 
 def test_a_database_that_fails_does_not_end_the_runner(

@@ -1,15 +1,23 @@
 """The process: what it says and how it ends when it can't begin."""
 
 import os
+import resource
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
+from prometheus_client import CollectorRegistry
 
 from overt.control import __main__ as process
+from overt.control.settings import ControlSettings
+from overt.recognition.errors import GalleryUnavailable
+from overt.runtime.health import Health
+from overt.runtime.settings import load
 
 TOLD = {
     "OVERT_KAFKA_BOOTSTRAP": "127.0.0.1:1",
@@ -82,3 +90,62 @@ def test_a_port_that_is_taken_is_named(told: pytest.MonkeyPatch) -> None:
 
 def test_model_files_that_are_missing_are_said_with_how_to_fetch_them(told: pytest.MonkeyPatch) -> None:
     assert "overt models fetch" in reason()
+
+
+def test_control_leaves_no_core(told: pytest.MonkeyPatch) -> None:
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
+    try:
+        assert "overt models fetch" in reason()
+        assert resource.getrlimit(resource.RLIMIT_CORE)[0] in (0, 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, before)
+
+
+class Milvus:
+    """Away for `absences` tries; notes what /readyz says at each."""
+
+    def __init__(self, absences: int) -> None:
+        self.absences = absences
+        self.health = Health()
+        self.said: list[str | None] = []
+
+    def __call__(self, *_: object, **__: object) -> object:
+        self.said.append(self.health.problems().get("gallery"))
+        if len(self.said) <= self.absences:
+            raise GalleryUnavailable("the gallery does not answer")
+        return self
+
+
+def connect(milvus: Milvus, monkeypatch: pytest.MonkeyPatch, patience_s: str) -> Any:
+    monkeypatch.setattr(process, "Gallery", milvus)
+    monkeypatch.setattr(process, "ASK_EVERY_S", 0)
+    monkeypatch.setenv("OVERT_MILVUS_PATIENCE_S", patience_s)
+    return process._gallery(load(ControlSettings), milvus.health)
+
+
+def test_control_that_starts_before_milvus_waits_for_it(told: pytest.MonkeyPatch) -> None:
+    milvus = Milvus(absences=2)
+    with structlog.testing.capture_logs() as lines:
+        assert connect(milvus, told, "3600") is milvus
+    assert milvus.said == [None, "the gallery does not answer", "the gallery does not answer"]
+    assert milvus.health.problems() == {}
+    assert [line["event"] for line in lines] == ["waiting for Milvus"]
+
+
+def test_a_milvus_that_stays_away_is_one_line_after_the_patience(told: pytest.MonkeyPatch) -> None:
+    def build(settings: ControlSettings, health: Health, _: CollectorRegistry, __: ExitStack) -> Any:
+        return process._gallery(settings, health)
+
+    told.setattr(process, "Gallery", Milvus(absences=1))
+    told.setattr(process, "_build", build)
+    told.setenv("OVERT_MILVUS_PATIENCE_S", "0")
+    assert reason() == "the gallery does not answer"
+
+
+def test_an_interruption_while_waiting_is_no_traceback(told: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    told.setattr(process, "_build", interrupted)
+    assert process.main() == 130

@@ -92,6 +92,7 @@ def up(options: UpOptions) -> tuple[Summary, int]:
     Raises SourceRefused, ModelsMissing, DataFolderRefused, CannotBegin, ControlError: nothing was begun
     then, and nothing of an earlier run is lost.
     """
+    process.leave_no_core()
     for source in options.videos:
         probe_source(source)
     pack = load_pack("cpu", models_dir(options.cache_dir))

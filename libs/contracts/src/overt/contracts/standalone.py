@@ -69,6 +69,7 @@ def main(
     0: ended in order; 1: failed while running; 2: could not begin (settings, port, Kafka, control, or what
     `build` raises as CannotBegin). Each failure is one line on standard error.
     """
+    process.leave_no_core()
     try:
         told = load(settings)
     except SettingsError as error:

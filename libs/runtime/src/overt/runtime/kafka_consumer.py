@@ -68,7 +68,11 @@ class KafkaConsumer:
         done = [TopicPartition(topic, number, at) for (topic, number), at in self._uncommitted.items()]
         # BrokerAway passes here: what was to be committed stays so, for the next try.
         refused = self._refused(done) if done else None
-        lost, self._lost, self._uncommitted = self._lost, set(), {}
+        lost, self._lost = self._lost, set()
+        # Asked in the middle of a rebalance: what then stays here is committed next time, what goes is taken
+        # out by `_on_gone`. Any other refusal means that nothing is held any more.
+        if refused is None or refused.code() != KafkaError.REBALANCE_IN_PROGRESS:
+            self._uncommitted = {}
         if refused is not None:
             raise CommitRefused(f"group {self._group} was rebalanced ({refused.name()})")
         if lost:

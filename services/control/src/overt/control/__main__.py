@@ -3,6 +3,7 @@
 import base64
 import sys
 import threading
+import time
 from contextlib import ExitStack
 
 import structlog
@@ -16,7 +17,7 @@ from overt.control.control import Control
 from overt.control.errors import ControlError
 from overt.control.service import World, build
 from overt.control.settings import ControlSettings
-from overt.recognition.errors import RecognitionError
+from overt.recognition.errors import GalleryUnavailable, RecognitionError
 from overt.recognition.gallery import Gallery
 from overt.recognition.pack import load_pack
 from overt.runtime import logs, process
@@ -31,11 +32,13 @@ log = structlog.get_logger()
 # What was not confirmed is sent again, oldest first: by then the first try must be over, or an older revision
 # would follow a newer one.
 KAFKA = {"message.timeout.ms": 9_000}
+ASK_EVERY_S = 0.5
 COULD_NOT_BEGIN = (BrokerError, ControlError, PortTaken, RecognitionError, SQLAlchemyError, TokensWrong)
 
 
 def main() -> int:
     """Run until a signal. 0: ended in order; 1: failed while running; 2: could not begin, said in one line."""
+    process.leave_no_core()
     try:
         settings = load(ControlSettings)
     except SettingsError as error:
@@ -48,6 +51,8 @@ def main() -> int:
     except COULD_NOT_BEGIN as error:
         log.error("could not begin", service="control", reason=str(error).splitlines()[0])  # noqa: TRY400
         return process.MISUSED
+    except KeyboardInterrupt:
+        return process.INTERRUPTED
 
 
 def _run(settings: ControlSettings, stack: ExitStack) -> int:
@@ -75,8 +80,7 @@ def _build(
     settings: ControlSettings, health: Health, registry: CollectorRegistry, stack: ExitStack
 ) -> Control:
     pack = load_pack(settings.pack, settings.models_dir, threads=settings.threads)
-    token = settings.milvus_token
-    gallery = Gallery(settings.milvus_uri, token=None if token is None else token.get_secret_value())
+    gallery = _gallery(settings, health)
     stack.callback(gallery.close)
     broker = KafkaBroker(
         settings.kafka_bootstrap, client_id="overt-control", login=settings.kafka_login, config=KAFKA
@@ -85,6 +89,26 @@ def _build(
     control = build(settings.options(), world, pack=pack, gallery=gallery)
     stack.callback(control.close)
     return control
+
+
+def _gallery(settings: ControlSettings, health: Health) -> Gallery:
+    """Wait until Milvus answers. Raises GalleryUnavailable when it does not in `milvus_patience_s`."""
+    token = None if settings.milvus_token is None else settings.milvus_token.get_secret_value()
+    clock = SystemClock()
+    begun_s = clock.monotonic_s()
+    while True:
+        try:
+            gallery = Gallery(settings.milvus_uri, token=token)
+        except GalleryUnavailable as error:
+            if clock.monotonic_s() - begun_s >= settings.milvus_patience_s:
+                raise
+            if "gallery" not in health.problems():
+                log.warning("waiting for Milvus", service="control", reason=str(error))
+            health.set("gallery", str(error))
+            time.sleep(ASK_EVERY_S)
+        else:
+            health.set("gallery", None)
+            return gallery
 
 
 if __name__ == "__main__":

@@ -94,7 +94,12 @@ class Deployments:
             return self._change(order, "stopped") if order.state == "active" else order
 
     def end(self, deployment_id: str) -> Order:
-        """End a deployment for good; one that is over stays as it is. Raises Unknown."""
+        """End a deployment for good, epoch keys first as in `stop`; one that is over stays as it is.
+
+        Raises Unknown.
+        """
+        self._register.get(deployment_id)
+        self._keys.close_deployment(deployment_id)
         with self.lock:
             order = self._register.get(deployment_id)
             return order if order.state == "ended" else self._change(order, "ended")

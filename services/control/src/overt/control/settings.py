@@ -40,6 +40,12 @@ class ControlSettings(KafkaSettings):
         min_length=1, description="Milvus: a server's address, or a file for Milvus Lite."
     )
     milvus_token: SecretStr | None = Field(default=None, description="Milvus token, if the server wants one.")
+    milvus_patience_s: float = Field(
+        default=60.0,
+        ge=0,
+        le=3600,
+        description="How long to wait for Milvus at the start before giving up, in seconds.",
+    )
     models_dir: Path = Field(description="Where `overt models fetch` has put the model files.")
     pack: str = Field(default="cpu", description="The model pack that enrols; all services use the same.")
     threads: int = Field(default=1, ge=1, le=64, description="Threads for recognition while enrolling.")

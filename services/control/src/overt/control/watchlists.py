@@ -155,12 +155,21 @@ class Watchlists:
                 log.info("watchlist erased", watchlist_id=watchlist_id)
 
     def erase_what_is_over(self) -> tuple[str, ...]:
-        """Erase every list whose last deployment has ended, or on which none can start; returns which."""
+        """Erase every list whose last deployment has ended, or on which none can start; returns which.
+
+        Raises GalleryUnavailable; then what is left is still over, for the next call.
+        """
         with self.lock:
-            over = tuple(w for w, _ in self.store.kept() if self._is_over(w))
-            for watchlist_id in over:
-                self.erase(watchlist_id)
-            return over
+            over = [(w, fingerprint) for w, fingerprint in self.store.kept() if self._is_over(w)]
+        erased = []
+        for watchlist_id, fingerprint in over:
+            # A gallery that is away is waited for here, without the lock: a stop is not to wait with it.
+            self.gallery.exists(watchlist_id, fingerprint)
+            with self.lock:
+                if self._is_over(watchlist_id):
+                    self.erase(watchlist_id)
+                    erased.append(watchlist_id)
+        return tuple(erased)
 
     def _is_over(self, watchlist_id: str) -> bool:
         if self.register.on_watchlist(watchlist_id, running=True):

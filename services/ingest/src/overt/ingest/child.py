@@ -19,6 +19,7 @@ from overt.ingest.piped import JOBS, Finished, Inlet, Job, Sampled, send
 from overt.ingest.reading import Play, Reader, Taken
 from overt.ingest.source import Source
 from overt.ingest.tally import Tally
+from overt.runtime.process import leave_no_core
 
 # How soon what was counted is told while no picture goes out.
 REPORT_S = 0.25
@@ -126,11 +127,23 @@ def last_word(error: BaseException | None) -> Finished:
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process with its parent, and write no memory of it, faces in it, to a disk."""
+    """Have the kernel kill this process with its parent."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def hide_memory() -> None:
+    """Have no memory of this process written to a disk, nor read by others of its user.
+
+    It decodes what strangers send, so it is the likeliest to crash: here the limit is not all there is.
+    """
+    leave_no_core()
+    _prctl(PR_SET_DUMPABLE, 0)
+
+
+def _prctl(option: int, value: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    for option, value in ((PR_SET_PDEATHSIG, signal.SIGKILL), (PR_SET_DUMPABLE, 0)):
-        if libc.prctl(option, int(value), 0, 0, 0) != 0:
-            raise OSError(ctypes.get_errno(), "prctl failed")
+    if libc.prctl(option, int(value), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl failed")
 
 
 def end_at_eof(pipe: int, end: Callable[[], None]) -> None:
@@ -145,6 +158,7 @@ def main() -> None:
     # A Ctrl-C in a terminal reaches every process of its group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
+    hide_memory()
     told, telling = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1):  # whatever prints is not to write between the messages
