@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from prometheus_client import CollectorRegistry
 from sqlalchemy.orm import Session
 
+from overt.alerts.intake import ORDER_PATIENCE_S
 from overt.alerts.references import CardUnavailable, EntryCard
 from overt.alerts.service import AlertsService, build
 from overt.alerts.settings import AlertsOptions
@@ -159,14 +160,22 @@ class World:
 
     def send(self, *matches: MatchMade) -> None:
         """Put matches on the topic and let the loop take everything that waits there."""
-        for match in matches:
-            self._produce(Out(MATCHES, f"{match.deployment_id}/{match.candidates[0].entry_id}", match))
+        self.deliver(*matches)
         self.settle()
 
+    def deliver(self, *matches: MatchMade) -> None:
+        """Put matches on the topic and leave them there."""
+        for match in matches:
+            self._produce(Out(MATCHES, f"{match.deployment_id}/{match.candidates[0].entry_id}", match))
+
     def settle(self) -> None:
-        """Let the loop and the card fetcher do what there is to do; the relay is left to the tests."""
+        """Let the loop and the card fetcher do what there is to do; the relay is left to the tests.
+
+        What waits for an order that never comes has waited long enough.
+        """
         while not self.broker.is_drained():
-            self.service.loop.step()
+            if not self.service.loop.step():
+                self.clock.advance(ORDER_PATIENCE_S)
         self.service.backstage.cards.step()
 
     def raise_alert(self, **changes: Any) -> str:

@@ -171,6 +171,36 @@ def test_a_postgresql_that_goes_away_is_said_to_be_away_and_serves_again_when_it
         store.close()
 
 
+@pytest.mark.integration
+def test_a_postgresql_that_only_reads_after_a_failover_is_away_until_another_connection_may_write(
+    postgres: PostgresServer,
+) -> None:
+    store = Store(postgres.database())
+
+    def write() -> None:
+        with store.write() as session:
+            append(session, Act(1, "person-1", "picture.view", "alert-1"))
+
+    with store.write() as session:
+        session.execute(text("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"))
+    with pytest.raises(DatabaseAway, match="read-only"):
+        write()
+    write()
+    store.close()
+
+
+def test_a_relay_lock_that_cannot_be_had_counts_as_a_database_that_is_away(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/alerts.db")
+    lock = tmp_path / "alerts.db.relay"
+    lock.mkdir()
+    with pytest.raises(DatabaseAway, match="Is a directory"), store.relay_lease():
+        pass
+    lock.rmdir()
+    with store.relay_lease() as held:
+        assert held
+    store.close()
+
+
 @pytest.mark.parametrize("url", ["mysql://x/y", "nonsense", "postgresql://x/y"])
 def test_another_kind_of_database_is_refused_in_one_line(url: str) -> None:
     with pytest.raises(StoreUnusable, match="must begin with"):

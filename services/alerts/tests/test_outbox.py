@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from overt.alerts.database import DatabaseAway
 from overt.alerts.outbox import Relay
 from overt.alerts.pictures import Vault
 from overt.alerts.recording import Recorder
@@ -119,6 +120,27 @@ def test_what_is_still_on_its_way_is_flushed_again_and_not_produced_again(
                 relay.step()
     assert relay.step() == 5
     assert [event.sequence for event in world.published()] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("away", [Unconfirmed("not confirmed yet"), DatabaseAway("gone fishing")])
+def test_a_stop_with_its_servers_away_fails_nothing_and_leaves_the_events_unsent(
+    world: World, monkeypatch: pytest.MonkeyPatch, away: Exception
+) -> None:
+    run_through(world)
+    relay, stop = world.service.backstage.relay, threading.Event()
+    stop.set()
+
+    def fail(*_: object) -> None:
+        raise away
+
+    with monkeypatch.context() as patched:
+        if isinstance(away, Unconfirmed):
+            patched.setattr(relay._producer, "flush", fail)
+            patched.setattr(relay._producer, "close", fail)
+        else:
+            patched.setattr(relay._store, "unsent", fail)
+        relay.run(stop)
+    assert len(world.service._base.store.unsent(10)) == 5
 
 
 def test_nothing_is_published_while_another_process_publishes(world: World) -> None:

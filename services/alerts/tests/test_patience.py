@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from overt.alerts.database import DatabaseAway
-from overt.alerts.patience import GivenUp, Patience, Stopped
+from overt.alerts.patience import LIMIT_S, WELL_S, GivenUp, Patience, Rebuilds, Stopped
+from overt.runtime.broker import Unconfirmed, Undelivered
 from overt.runtime.clock import ManualClock
 from overt.runtime.health import Health
 
@@ -75,6 +76,38 @@ def test_what_is_no_outage_is_raised_at_once() -> None:
     with pytest.raises(ZeroDivisionError):
         Patience("database", Health(), ManualClock(0)).until_done(broken, stop)
     assert stop.pauses == []
+
+
+def test_what_is_on_its_way_is_waited_for_and_what_was_lost_is_not() -> None:
+    stop, errors = Pausing(ManualClock(0)), iter([Unconfirmed("late"), Undelivered("lost")])
+
+    def failing_twice() -> None:
+        raise next(errors)
+
+    with pytest.raises(Undelivered, match="lost"):
+        Patience("alerts.v1", Health(), ManualClock(0)).until_done(failing_twice, stop)
+    assert len(stop.pauses) == 1
+
+
+def test_what_breaks_again_and_again_is_given_up_although_it_worked_in_between() -> None:
+    clock = ManualClock(0)
+    rebuilds = Rebuilds(clock)
+    pauses = []
+    for _ in range(5):
+        clock.advance(LIMIT_S / 6)
+        pauses.append(rebuilds.pause_s(WELL_S - 1, "gone fishing"))
+    assert pauses == [0.2, 0.4, 0.8, 1.6, 2.0]
+    clock.advance(LIMIT_S / 6)
+    with pytest.raises(GivenUp, match="gone fishing"):
+        rebuilds.pause_s(WELL_S - 1, "gone fishing")
+
+
+def test_what_worked_for_a_while_has_its_patience_back() -> None:
+    clock = ManualClock(0)
+    rebuilds = Rebuilds(clock)
+    for _ in range(3):
+        clock.advance(LIMIT_S)
+        assert rebuilds.pause_s(WELL_S, "gone fishing") == 0.2
 
 
 def test_a_runner_steps_until_it_is_stopped_and_waits_only_when_there_is_nothing_to_do() -> None:

@@ -93,11 +93,20 @@ class LoopMetrics:
             self._collectors.batch_records.labels(self._service).observe(self._records)
             self._started_s = None
 
-    def watch(self, consumer: Consumer) -> None:
-        """Take down how far behind `consumer` is."""
+    def age(self) -> None:
+        """Take down how old the batch in hand is."""
         now_s = self._now_s()
         for topic, oldest_s in self._oldest_s.items():
             self._collectors.lag_seconds.labels(self._service, topic).set(max(now_s - oldest_s, 0.0))
+
+    def idle(self) -> None:
+        """Nothing is in hand now."""
+        self.begin(())
+        self.age()
+
+    def watch(self, consumer: Consumer) -> None:
+        """Take down how far behind `consumer` is."""
+        self.age()
         if perf_counter() >= self._lag_due_s:
             self._lag_due_s = perf_counter() + LAG_EVERY_S
             for topic, records in consumer.lag().items():

@@ -10,7 +10,8 @@ import httpx
 from overt.alerts.control_http import HttpReferences, HttpStop
 from overt.alerts.service import build_backstage, build_intake, build_room, open_base
 from overt.alerts.settings import ApiSettings, StreamSettings
-from overt.alerts.stream import Cluster, MatchStream
+from overt.alerts.stream import MatchStream
+from overt.alerts.stream_app import Cluster
 from overt.alerts.taking import Taker
 from overt.contracts.context import Context
 from overt.contracts.standalone import main

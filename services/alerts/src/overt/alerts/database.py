@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from psycopg.errors import ReadOnlySqlTransaction
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -126,7 +127,7 @@ def _translated() -> Iterator[None]:
     except DBAPIError as error:
         if not error.connection_invalidated:
             raise
-        raise DatabaseAway("the alerts database ended the connection") from None
+        raise DatabaseAway(f"the alerts database is away: {_first_line(error)}") from None
 
 
 def _first_line(error: DBAPIError) -> str:
@@ -136,7 +137,15 @@ def _first_line(error: DBAPIError) -> str:
 
 def _open_postgres(url: URL) -> Engine:
     # hide_parameters: they are pictures and names.
-    return create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=POSTGRES)
+    engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=POSTGRES)
+
+    @event.listens_for(engine, "handle_error")
+    def leave_a_standby(context: ExceptionContext) -> None:
+        # After a failover the connection is to what only reads by now: the next one may find who writes.
+        if isinstance(context.original_exception, ReadOnlySqlTransaction):
+            context.is_disconnect = True
+
+    return engine
 
 
 def _open_sqlite(url: URL) -> Engine:
@@ -174,7 +183,10 @@ def _create_private(path: Path) -> None:
 
 @contextmanager
 def _file_lock(path: Path) -> Iterator[bool]:
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as error:
+        raise DatabaseAway(f"the relay's lock can't be opened: {error.strerror}") from None
     try:
         yield _is_locked(descriptor)
     finally:
@@ -186,4 +198,6 @@ def _is_locked(descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        raise DatabaseAway(f"the relay's lock can't be taken: {error.strerror}") from None
     return True

@@ -14,8 +14,14 @@ from overt.contracts.orders import Order, OrderBook
 from overt.contracts.wire import Out
 from overt.runtime.clock import Clock
 from overt.runtime.keys import KeyGone
+from overt.runtime.loop import Unavailable
 
 log = structlog.get_logger()
+
+# Orders come over another connection than matches, which may be late after a cut or a freeze: without an
+# order a match would be dropped for good.
+ORDER_PATIENCE_S = 15.0
+REFUSED = frozenset({"no_order", "outside_order", "key_gone"})
 
 
 class Intake:
@@ -37,23 +43,49 @@ class Intake:
         self._pulse = pulse
         self._metrics = metrics
         self._clock = clock
-        self._changes = 0
+        self._unknown_since_s: dict[str, float] = {}  # of deployments whose order has not arrived
 
     def handle(self, matches: Sequence[MatchMade]) -> Iterable[Out]:
-        """Store what the matches change. What is to be published goes through the outbox, not back."""
+        """Store what the matches change. What is to be published goes through the outbox, not back.
+
+        Raises Unavailable as `take` does.
+        """
+        # Of all of them first: what comes back was not counted yet.
         for match in matches:
-            order = self._book.known().get(match.deployment_id)
-            outcome = refusal(match, order) or self._take(match)
-            self._metrics.matches.labels(outcome).inc()
-            if outcome in ("no_order", "outside_order", "key_gone"):
-                log.warning("match dropped", deployment_id=match.deployment_id, reason=outcome)
+            self._await_order(match)
+        for match in matches:
+            self._admit(match)
         return ()
+
+    def take(self, match: MatchMade) -> bool:
+        """Store what `match` changes; return whether the database has it, else it was refused for good.
+
+        Raises Unavailable while its order has not arrived, at most 15 s for each deployment; DatabaseAway.
+        """
+        self._await_order(match)
+        return self._admit(match)
 
     def count_repeated(self) -> None:
         """Count a match that is known to have been stored before."""
         self._metrics.matches.labels("repeated").inc()
 
-    def _take(self, match: MatchMade) -> str:
+    def _await_order(self, match: MatchMade) -> None:
+        deployment_id, now_s = match.deployment_id, self._clock.monotonic_s()
+        if deployment_id in self._book.known():
+            self._unknown_since_s.pop(deployment_id, None)
+        elif now_s - self._unknown_since_s.setdefault(deployment_id, now_s) < ORDER_PATIENCE_S:
+            raise Unavailable("the order of a match has not arrived yet")
+
+    def _admit(self, match: MatchMade) -> bool:
+        refused = refusal(match, self._book.known().get(match.deployment_id))
+        outcome = refused or self._record(match)
+        self._metrics.matches.labels(outcome).inc()
+        if outcome not in REFUSED:
+            return True
+        log.warning("match dropped", deployment_id=match.deployment_id, reason=outcome)
+        return False
+
+    def _record(self, match: MatchMade) -> str:
         try:
             with self._store.write() as session:
                 changes = self._recorder.record(session, match)

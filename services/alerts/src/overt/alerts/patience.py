@@ -7,10 +7,9 @@ from typing import TypeVar
 
 import structlog
 
-from overt.runtime.broker import BrokerAway, Undelivered
+from overt.runtime.broker import BrokerAway
 from overt.runtime.clock import Clock
 from overt.runtime.health import Health
-from overt.runtime.keys_http import KeysUnavailable
 from overt.runtime.loop import Unavailable
 from overt.runtime.process import Runner
 
@@ -18,10 +17,12 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-AWAY = (Unavailable, BrokerAway, Undelivered, KeysUnavailable)
+AWAY = (Unavailable, BrokerAway)
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 2.0
 LIMIT_S = 300.0
+# What broke sooner than this has not worked: else something that breaks again and again would never end.
+WELL_S = 60.0
 
 
 class GivenUp(RuntimeError):
@@ -30,6 +31,29 @@ class GivenUp(RuntimeError):
 
 class Stopped(Exception):
     """The service was told to end while a server was away: what was in hand comes back."""
+
+
+class Rebuilds:
+    """How often something that breaks is built anew: after growing pauses, and not for ever."""
+
+    def __init__(self, clock: Clock, limit_s: float = LIMIT_S) -> None:
+        self._clock = clock
+        self._limit_s = limit_s
+        self._well_at_s = clock.monotonic_s()
+        self._pause_s = FIRST_PAUSE_S
+
+    def pause_s(self, ran_s: float, reason: str) -> float:
+        """Return how long to wait before the next one; the last worked for `ran_s` and broke for `reason`.
+
+        Raises GivenUp when none has worked for a while within the limit.
+        """
+        now_s = self._clock.monotonic_s()
+        if ran_s >= WELL_S:
+            self._well_at_s, self._pause_s = now_s, FIRST_PAUSE_S
+        if now_s - self._well_at_s >= self._limit_s:
+            raise GivenUp(f"{self._limit_s:.0f} s without success: {reason}")
+        pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, LONGEST_PAUSE_S)
+        return pause_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,14 @@
 
 Faust acknowledges what its agents let slip: a message whose agent raised, or was cancelled. So this stream
 acknowledges by hand, after the database has the match; and whatever the agent can't mend ends the process,
-with that message and all later ones uncommitted.
+with that message and all later ones uncommitted. Nor is a match taken before those that come before it: see
+places.py.
 """
 
 import asyncio
-import logging
-import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,73 +17,23 @@ from typing import Any
 import faust
 import structlog
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
-from faust import streams
 from faust.types import EventT
 
-from overt.alerts.patience import FIRST_PAUSE_S, LONGEST_PAUSE_S, GivenUp
+from overt.alerts.patience import LIMIT_S, GivenUp, Patience, Rebuilds
+from overt.alerts.places import Places
+from overt.alerts.stream_app import Cluster, application, require_manual_acks, windowed_table
 from overt.alerts.taking import Taker
 from overt.alerts.windows import entry_key, mark_of
-from overt.contracts.topics import ALERT_WINDOWS, MATCHES
+from overt.contracts.topics import MATCHES
 from overt.runtime.broker import Record
 from overt.runtime.clock import Clock
 from overt.runtime.health import Health
-from overt.runtime.kafka_security import KafkaLogin
-from overt.runtime.process import CannotBegin
 
 log = structlog.get_logger()
 
-GROUP = "alerts"
-# The table only spares work, so its windows need not be the fold's. Redelivery comes within minutes.
-TABLE_WINDOW_S = 60
-TABLE_EXPIRES_S = 3600
-# Faust's own name of what its C extension brings; None without it.
-C_ITERATOR = "_CStreamIterator"
 # Of one entry in one window; what is forgotten is known again by the database.
 MARKS_KEPT = 200
 STOP_CHECK_S = 0.05
-KAFKA_LIMIT_S = 300.0
-MAX_MATCH_BYTES = 9_000_000
-TUNING: Mapping[str, Any] = {
-    "broker_commit_interval": 0.5,
-    "broker_session_timeout": 10.0,
-    "broker_heartbeat_interval": 1.0,
-    "broker_rebalance_timeout": 30.0,
-    # More than the patience with a database that is away.
-    "broker_max_poll_interval": 600.0,
-    "broker_max_poll_records": 16,
-    # How many matches wait in memory, with their pictures.
-    "stream_buffer_maxsize": 16,
-    "consumer_max_fetch_size": MAX_MATCH_BYTES,
-    "stream_wait_empty": True,
-    "store": "memory://",
-    "table_standby_replicas": 0,
-    # `overt topics apply` makes the topics.
-    "topic_allow_declare": False,
-    "topic_disable_leader": True,
-    "web_enabled": False,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """Where Kafka is and who logs in; `instance_id` as in KafkaBroker."""
-
-    bootstrap: str
-    login: KafkaLogin | None = None
-    instance_id: str | None = None
-
-
-def require_manual_acks(iterator: object) -> None:
-    """Raise CannotBegin when Faust runs without its C extension (`iterator` is None).
-
-    Its Python twin acknowledges what a rebalance made it skip, also in a stream that acknowledges by hand:
-    a match that was not recorded would be committed.
-    """
-    if iterator is None:
-        raise CannotBegin(
-            "faust runs without its C extension and could lose matches: unset NO_CYTHON, or install a "
-            "faust-streaming that was built with it"
-        )
 
 
 class MatchStream:
@@ -93,7 +41,7 @@ class MatchStream:
 
     def __init__(self, cluster: Cluster, taker: Taker, health: Health, clock: Clock) -> None:
         """Take down what is needed. Raises CannotBegin: see require_manual_acks."""
-        require_manual_acks(getattr(streams, C_ITERATOR))
+        require_manual_acks()
         self._cluster = cluster
         self._taker = taker
         self._health = health
@@ -113,45 +61,57 @@ class MatchStream:
         loop.close()
 
     async def _serve(self, stop: threading.Event, folder: str) -> None:
-        well_at_s, pause_s = self._clock.monotonic_s(), FIRST_PAUSE_S
+        rebuilds = Rebuilds(self._clock)
         while not stop.is_set():
             self._health.set("stream", "has not joined its group yet")
-            worker = _Worker(_application(self._cluster, folder), self._taker, self._health, stop)
+            app = application(self._cluster, folder)
+            places = Places(self._cluster, self._clock)
+            worker = _Worker(app, self._taker, places, health=self._health, clock=self._clock, stop=stop)
             reason = await worker.run()
             if reason is None:
                 return
             self._health.set("stream", reason)
-            if worker.joined:
-                well_at_s, pause_s = self._clock.monotonic_s(), FIRST_PAUSE_S
-            if self._clock.monotonic_s() - well_at_s >= KAFKA_LIMIT_S:
-                raise GivenUp(reason)
+            pause_s = rebuilds.pause_s(worker.ran_s, reason)
             log.warning("the stream broke and begins anew", reason=reason, pause_s=pause_s)
             await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
 
 class _Worker:
-    """One Faust application from its start to its end."""
+    """One Faust application from its start to its end. `ran_s`: from its joining until it broke, else 0."""
 
-    def __init__(self, app: faust.App, taker: Taker, health: Health, stop: threading.Event) -> None:
+    def __init__(  # noqa: PLR0913 - the parts of a worker, each given once
+        self,
+        app: faust.App,
+        taker: Taker,
+        places: Places,
+        *,
+        health: Health,
+        clock: Clock,
+        stop: threading.Event,
+    ) -> None:
         self._taker = taker
+        self._clock = clock
         self._stop = stop
+        self._joined_at_s: float | None = None
         self._failure: BaseException | None = None
         self._health = health
-        self.joined = False
+        self.ran_s = 0.0
         # One thread: the orders and the dead letters belong to it. Faust's event loop stays free.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="alerts-fold")
         self._app = app
-        self._windows = _windowed_table(self._app)
+        self._windows = windowed_table(self._app)
         topic = self._app.topic(
             MATCHES.name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw",
             allow_empty=True,
         )  # fmt: skip
         self._app.agent(topic, name="fold")(self._fold)
         self._app.on_rebalance_complete.connect(self._on_joined)
+        self._app.on_partitions_assigned.connect(self._on_assigned)
+        self._places = places
+        self._patience = Patience("offsets", health, clock)
 
     async def run(self) -> str | None:
-        """Return None when told to stop, else why Faust broke. Raises what the agent raised."""
+        """Return None when told to stop, else why Faust broke. Raises what the agent raised, GivenUp."""
         try:
             await self._app.start()
             await self._until(lambda: self._stop.is_set() or self._app.crashed)
@@ -160,27 +120,72 @@ class _Worker:
         if self._app.crashed:
             return await self._broken(self._app.crash_reason)
         # Finishes the match in hand and commits; with its database away it can't, and the match comes back.
-        stopping = asyncio.create_task(self._app.stop())
-        await self._until(stopping.done)
-        self._thread.shutdown()
+        await self._end()
         return None
+
+    async def _end(self) -> None:
+        """Stop Faust, then the thread, off the event loop. Raises as `_until` does; GivenUp if it takes long."""
+        await self._ended(self._app.stop())
+        await self._ended(asyncio.to_thread(self._thread.shutdown))
+        await self._ended(asyncio.to_thread(self._places.close))
+
+    async def _ended(self, ending: Coroutine[Any, Any, object]) -> None:
+        task, begun_s = asyncio.create_task(ending), self._clock.monotonic_s()
+
+        def is_over() -> bool:
+            if self._clock.monotonic_s() - begun_s >= LIMIT_S:
+                raise GivenUp(f"Faust did not stop within {LIMIT_S:.0f} s")
+            return task.done()
+
+        await self._until(is_over)
+        (outcome,) = await asyncio.gather(task, return_exceptions=True)
+        if isinstance(outcome, BaseException):
+            log.warning("Faust did not stop in order", error=type(outcome).__name__)
 
     async def _until(self, reached: Callable[[], bool]) -> None:
         """Return once `reached()`. Raises what the agent raised, and then doesn't stop Faust, which would wait."""
-        while not reached():
+        while True:
             if self._failure is not None:
                 raise self._failure
+            if reached():
+                return
             await asyncio.sleep(STOP_CHECK_S)
 
     async def _fold(self, stream: Any) -> None:  # Faust types only part of a stream
         async for event in stream.noack().events():
-            folding = asyncio.create_task(self._fold_one(event))
+            folding = asyncio.create_task(self._in_turn(event))
             await asyncio.wait([folding])
             self._failure = folding.exception()
             if self._failure is not None:
                 # Nothing escapes, nothing goes on: the process ends.
                 await asyncio.Event().wait()
-            await stream.ack(event)
+            if folding.result():
+                await stream.ack(event)
+            else:
+                # Not to be waited for at a stop, and not to be committed.
+                event.message.acked = True
+
+    async def _in_turn(self, event: EventT[bytes]) -> bool:
+        """Fold the match if it is its turn; else have Faust go back to the one whose turn it is."""
+        at, offset = event.message.tp, event.message.offset
+        expected = await self._in_thread(self._next_of, at.partition)
+        if offset <= expected:
+            await self._fold_one(event)
+            self._places.passed(at.partition, offset)
+            return True
+        if self._places.may_go_back(at.partition):
+            log.warning("faust skipped matches, going back", partition=at.partition, count=offset - expected)
+            # It would commit what it skipped once a later one is acknowledged.
+            consumer: Any = self._app.consumer
+            consumer._gap.pop(at, None)  # noqa: SLF001 - nothing public takes it back
+            await consumer.seek(at, expected)
+        return False
+
+    def _next_of(self, partition: int, stop: threading.Event) -> int:
+        return self._patience.until_done(lambda: self._places.next_of(partition), stop)
+
+    async def _on_assigned(self, *_: object, **__: object) -> None:
+        self._places.forget()
 
     async def _fold_one(self, event: EventT[bytes]) -> None:
         match = await self._in_thread(self._taker.open, _record_of(event))
@@ -201,52 +206,17 @@ class _Worker:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def _on_joined(self, *_: object, **__: object) -> None:
-        self.joined = True
+        if self._joined_at_s is None:
+            self._joined_at_s = self._clock.monotonic_s()
         self._health.set("stream", None)
 
     async def _broken(self, error: BaseException | None) -> str:
-        await self._app.stop()
-        self._thread.shutdown()
-        return f"{type(error).__name__}: Kafka is away" if isinstance(error, KafkaError) else f"{error!r}"
-
-
-def _application(cluster: Cluster, folder: str) -> faust.App:
-    for name in ("faust", "mode", "aiokafka"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    brokers = ";".join(f"kafka://{address}" for address in cluster.bootstrap.split(","))
-    return faust.App(
-        GROUP,
-        broker=brokers,
-        datadir=folder,
-        broker_client_id="overt-alerts",
-        broker_credentials=_credentials(cluster.login),
-        consumer_group_instance_id=cluster.instance_id and f"{cluster.instance_id}.{GROUP}",
-        **TUNING,
-    )
-
-
-def _windowed_table(app: faust.App) -> Any:  # Faust types only part of it
-    # JSON as it is, without a type: the key of a window is a list there, and a type would make it text.
-    changelog = app.topic(
-        ALERT_WINDOWS.name, key_serializer="json", value_serializer="json", internal=True, acks=False,
-        allow_empty=True,
-    )  # fmt: skip
-    table = app.Table("alert-windows", partitions=MATCHES.partitions, changelog_topic=changelog)
-    windows = table.tumbling(TABLE_WINDOW_S, expires=TABLE_EXPIRES_S)
-    # Making a window of it gave it a name of Faust's own again, from which nothing would be recovered.
-    table.changelog_topic = changelog
-    return windows
-
-
-def _credentials(login: KafkaLogin | None) -> faust.SASLCredentials | None:
-    if login is None:
-        return None
-    return faust.SASLCredentials(
-        username=login.username,
-        password=login.password.get_secret_value(),
-        ssl_context=ssl.create_default_context(cafile=login.ca_file),
-        mechanism="SCRAM-SHA-512",
-    )
+        if self._joined_at_s is not None:
+            self.ran_s = self._clock.monotonic_s() - self._joined_at_s
+        await self._end()
+        # Its kind alone: the text may hold what was in a record.
+        kind = type(error).__name__
+        return f"{kind}: Kafka is away" if isinstance(error, KafkaError) else f"{kind} in Faust"
 
 
 def _record_of(event: EventT[bytes]) -> Record:

@@ -2,24 +2,24 @@
 
 import threading
 from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
 
 import structlog
 
 from overt.alerts.intake import Intake
-from overt.alerts.patience import Patience
+from overt.alerts.patience import AWAY, Patience
 from overt.contracts.context import Context, Orders
 from overt.contracts.messages import MatchMade
 from overt.contracts.topics import MATCHES
 from overt.contracts.wire import TopicWire
 from overt.runtime.broker import Record
 from overt.runtime.keys import KeyGone
-from overt.runtime.loop import LoopLimits, RecordRefused, TooManyBad, Unavailable
+from overt.runtime.loop import LoopLimits, RecordRefused, TooManyBad
 
 log = structlog.get_logger()
 
-# Orders come over another connection than matches, which may be late after a cut: without an order a match
-# would be dropped for good.
-ORDER_PATIENCE_S = 15.0
+T = TypeVar("T")
 
 
 class Taker:
@@ -34,37 +34,43 @@ class Taker:
         self._patience = Patience("matches", context.health, context.clock)
         self._limits = limits
         self._recent: deque[bool] = deque(maxlen=limits.bad_window)
-        self._clock = context.clock
-        self._unknown = ""  # the deployment whose order was waited for in vain
 
     def open(self, record: Record, stop: threading.Event) -> MatchMade | None:
         """Return the match; None for what can't be read: its dead letter is confirmed. Raises TooManyBad."""
         self._metrics.begin([record])
-        return self._patience.until_done(lambda: self._open(record), stop)
+        match = self._until_done(lambda: self._open(record), stop)
+        if match is None:
+            self._metrics.idle()
+        return match
 
     def take(self, match: MatchMade, stop: threading.Event) -> bool:
-        """Record the match: when this returns the database has it, or it was refused for good.
-
-        Returns whether its order is known: else it must be looked at again, should it come again.
-        """
-        begun_s = self._clock.monotonic_s()
-        known = self._patience.until_done(lambda: self._take(match, begun_s), stop)
+        """Record the match; return whether the database has it, else it was refused for good."""
+        recorded = self._until_done(lambda: self._take(match), stop)
         self._metrics.end()
-        return known
+        self._metrics.idle()
+        return recorded
 
     def pass_over(self) -> None:
         """Count a match that has been recorded before."""
         self._intake.count_repeated()
+        self._metrics.idle()
 
-    def _take(self, match: MatchMade, begun_s: float) -> bool:
+    def _until_done(self, action: Callable[[], T], stop: threading.Event) -> T:
+        def attempt() -> T:
+            self._metrics.age()
+            try:
+                done = action()
+            except AWAY:
+                self._metrics.paused(yes=True)
+                raise
+            self._metrics.paused(yes=False)
+            return done
+
+        return self._patience.until_done(attempt, stop)
+
+    def _take(self, match: MatchMade) -> bool:
         self._orders.feed.poll()
-        known = match.deployment_id in self._orders.book.known()
-        if not known and match.deployment_id != self._unknown:
-            if self._clock.monotonic_s() - begun_s < ORDER_PATIENCE_S:
-                raise Unavailable("the order of a match has not arrived yet")
-            self._unknown = match.deployment_id
-        self._intake.handle([match])
-        return known
+        return self._intake.take(match)
 
     def _open(self, record: Record) -> MatchMade | None:
         try:
