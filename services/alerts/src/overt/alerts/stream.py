@@ -108,13 +108,19 @@ class _Worker:
         self._app.on_rebalance_complete.connect(self._on_joined)
         self._app.on_partitions_assigned.connect(self._on_assigned)
         self._places = places
+        # Where Faust has to go back to.
+        self._skipped: dict[Any, int] = {}
         self._patience = Patience("offsets", health, clock)
 
     async def run(self) -> str | None:
         """Return None when told to stop, else why Faust broke. Raises what the agent raised, GivenUp."""
         try:
             await self._app.start()
-            await self._until(lambda: self._stop.is_set() or self._app.crashed)
+            in_turn = asyncio.create_task(self._keep_in_turn())
+            await self._until(lambda: self._stop.is_set() or self._app.crashed or in_turn.done())
+            if in_turn.done():
+                in_turn.result()  # raises: it has no end of its own
+            in_turn.cancel()
         except KafkaError as error:
             return await self._broken(error)
         if self._app.crashed:
@@ -172,20 +178,36 @@ class _Worker:
         if offset <= expected:
             await self._fold_one(event)
             self._places.passed(at.partition, offset)
+            self._skipped.pop(at, None)
             return True
-        if self._places.may_go_back(at.partition):
-            log.warning("faust skipped matches, going back", partition=at.partition, count=offset - expected)
-            # It would commit what it skipped once a later one is acknowledged.
-            consumer: Any = self._app.consumer
-            consumer._gap.pop(at, None)  # noqa: SLF001 - nothing public takes it back
-            await consumer.seek(at, expected)
+        self._skipped.setdefault(at, expected)
         return False
+
+    async def _go_back(self) -> None:
+        """Have Faust fetch again what it skipped, until it comes: it may drop that once more."""
+        consumer: Any = self._app.consumer
+        for at, expected in list(self._skipped.items()):
+            if not self._places.may_go_back(at.partition):
+                continue
+            log.warning("faust skipped matches, going back", partition=at.partition, offset=expected)
+            # It would commit what it skipped once a later one is acknowledged.
+            consumer._gap.pop(at, None)  # noqa: SLF001 - nothing public takes it back
+            try:
+                await consumer.seek(at, expected)
+            except KafkaError:
+                self._skipped.pop(at, None)  # moved to another worker meanwhile
+
+    async def _keep_in_turn(self) -> None:
+        while True:
+            await self._go_back()
+            await asyncio.sleep(STOP_CHECK_S)
 
     def _next_of(self, partition: int, stop: threading.Event) -> int:
         return self._patience.until_done(lambda: self._places.next_of(partition), stop)
 
     async def _on_assigned(self, *_: object, **__: object) -> None:
         self._places.forget()
+        self._skipped.clear()
 
     async def _fold_one(self, event: EventT[bytes]) -> None:
         match = await self._in_thread(self._taker.open, _record_of(event))
