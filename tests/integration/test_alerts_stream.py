@@ -143,7 +143,8 @@ def test_a_redelivered_match_needs_no_database_also_after_a_restart(
         database.stop()
         alerts.send(*matches)
         alerts.until(lambda: alerts.uncommitted() == 0, "they are passed over")
-        assert second.metric("overt_alerts_matches_total", outcome="repeated") == len(matches)
+        # More when the stream has gone back once: then some come to it twice.
+        assert second.metric("overt_alerts_matches_total", outcome="repeated") >= len(matches)
         assert "recovery unknown topic" not in alerts.tails()
 
 

@@ -1,3 +1,4 @@
+import gc
 import json
 import os
 import signal
@@ -18,6 +19,8 @@ from .conftest import World
 from .rtsp_camera import RtspCamera
 
 RESTARTS = "overt_ingest_decoder_restarts_total"
+# Enough that one descriptor each would show.
+RESTARTED = 6
 UP = "overt_ingest_decoder_up"
 
 
@@ -162,11 +165,16 @@ def test_restarts_leave_no_descriptor_and_no_zombie(world: World, started: Start
         assert child.take(10) is not None
         child.kill()
 
+    def held() -> int:
+        gc.collect()
+        return len(list(Path("/proc/self/fd").iterdir()))
+
     restart()
-    before = set(Path("/proc/self/fd").iterdir())
-    for _ in range(3):
+    before = held()
+    for _ in range(RESTARTED):
         restart()
-    assert set(Path("/proc/self/fd").iterdir()) == before  # zombies: the fixture looks for them
+    # What other tests left behind may come and go meanwhile. Zombies: the fixture looks for them.
+    assert held() - before < RESTARTED
 
 
 def test_the_password_and_the_services_secrets_are_in_no_command_line_and_no_environment(

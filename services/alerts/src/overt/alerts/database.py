@@ -2,8 +2,9 @@
 
 import fcntl
 import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,8 @@ class Database:
                 Base.metadata.create_all(connection)
         except OSError as error:
             raise StoreUnusable(f"the alerts database can't be opened: {error.strerror}") from None
+        except sqlite3.Error as error:
+            raise StoreUnusable(f"the alerts database can't be used: {error}") from None
         except DBAPIError as error:
             raise StoreUnusable(f"the alerts database can't be used: {_first_line(error)}") from None
 
@@ -150,16 +153,14 @@ def _open_postgres(url: URL) -> Engine:
 
 def _open_sqlite(url: URL) -> Engine:
     assert url.database is not None
-    _create_private(Path(url.database))
-    engine = create_engine(url, hide_parameters=True)
+    _create(Path(url.database))
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:
         # The driver would begin transactions by itself, and too late; `begin` below does it.
         connection.isolation_level = None
         for pragma in (
-            "journal_mode=WAL",
-            f"busy_timeout={BUSY_TIMEOUT_MS}",
             "synchronous=FULL",  # an alert that was acknowledged survives a power cut
             "foreign_keys=ON",
             "secure_delete=ON",  # what is deleted is overwritten
@@ -175,10 +176,20 @@ def _open_sqlite(url: URL) -> Engine:
     return engine
 
 
-def _create_private(path: Path) -> None:
-    """Create the file readable by its owner only; SQLite gives its side files the same mode."""
+def _create(path: Path) -> None:
+    """Create the file, readable by its owner only (SQLite gives its side files the same mode), with a WAL."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    # Who changes the journal's mode while another does is refused without a wait: so one after the other.
+    opening = os.open(f"{path}.opening", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(opening, fcntl.LOCK_EX)
+        # Not opened when it is there: closing it would end the locks that SQLite holds on it here.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+    finally:
+        os.close(opening)
 
 
 @contextmanager

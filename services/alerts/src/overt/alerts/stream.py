@@ -34,6 +34,8 @@ log = structlog.get_logger()
 # Of one entry in one window; what is forgotten is known again by the database.
 MARKS_KEPT = 200
 STOP_CHECK_S = 0.05
+# So long without a match, and it is looked whether there is one.
+BEHIND_S = 2.0
 
 
 class MatchStream:
@@ -108,6 +110,7 @@ class _Worker:
         self._app.on_rebalance_complete.connect(self._on_joined)
         self._app.on_partitions_assigned.connect(self._on_assigned)
         self._places = places
+        self._in_hand, self._last_s = False, clock.monotonic_s()
         # Where Faust has to go back to.
         self._skipped: dict[Any, int] = {}
         self._patience = Patience("offsets", health, clock)
@@ -159,8 +162,10 @@ class _Worker:
 
     async def _fold(self, stream: Any) -> None:  # Faust types only part of a stream
         async for event in stream.noack().events():
+            self._in_hand = True
             folding = asyncio.create_task(self._in_turn(event))
             await asyncio.wait([folding])
+            self._in_hand, self._last_s = False, self._clock.monotonic_s()
             self._failure = folding.exception()
             if self._failure is not None:
                 # Nothing escapes, nothing goes on: the process ends.
@@ -197,8 +202,22 @@ class _Worker:
             except KafkaError:
                 self._skipped.pop(at, None)  # moved to another worker meanwhile
 
+    async def _look_behind(self) -> None:
+        """Notice what Faust dropped at the end of a partition: nothing comes after it that would show it."""
+        consumer: Any = self._app.consumer
+        if self._in_hand or self._clock.monotonic_s() - self._last_s < BEHIND_S:
+            return
+        for at in consumer.assignment():
+            end = consumer.highwater(at) if at.topic == MATCHES.name else None
+            if end is not None:
+                expected = await self._in_thread(self._next_of, at.partition)
+                if end > expected:
+                    self._skipped.setdefault(at, expected)
+        self._last_s = self._clock.monotonic_s()
+
     async def _keep_in_turn(self) -> None:
         while True:
+            await self._look_behind()
             await self._go_back()
             await asyncio.sleep(STOP_CHECK_S)
 
