@@ -28,7 +28,7 @@ from .servers.kafka_cluster import KafkaCluster
 
 pytestmark = pytest.mark.integration
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 TOPICS = frozenset(spec.name for spec in topic_specs())
 
 # Written out, not computed from the table: who changes the table has to agree here.

@@ -32,7 +32,7 @@ from .servers.process import LOOPBACK, lasting_ports
 
 pytestmark = pytest.mark.integration
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 TOPICS = [spec.name for spec in topic_specs()]
 EQUAL, DRIFTED, OUT_OF_REACH = 0, 1, 2
 

@@ -29,7 +29,7 @@ from .conftest import FRAME_NS, World
 pytestmark = pytest.mark.models
 
 CACHE = Path(os.environ.get("OVERT_CACHE_DIR", Path(__file__).parents[3] / ".cache"))
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 FRAMES_SHOWN = 8
 
 

@@ -32,7 +32,7 @@ from .clips import write_clip
 from .rtsp_camera import RtspCamera
 from .threads import DecoderThread
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 CAMERA = "cam-1"
 
 Seen = FrameCaptured | CaptureEnded

@@ -113,7 +113,7 @@ def test_a_child_that_hangs_is_killed_and_another_one_goes_on(
     with world.running(world.ingest(live_camera.address, start=started)):
         world.until(lambda: bool(world.frames))
         os.kill(started.pids[0], signal.SIGSTOP)  # as deep in C as can be
-        world.until(lambda: world.count(RESTARTS, reason="silent") == 1)
+        world.until(lambda: world.count(RESTARTS, reason="silent") >= 1)
         sent = len(world.frames)
         world.until(lambda: len(world.frames) > sent)
     assert [frame.sequence for frame in world.frames] == sorted({frame.sequence for frame in world.frames})
@@ -153,7 +153,7 @@ def test_a_child_that_dies_is_said_to_have_died_and_another_one_goes_on(
     with capture_logs() as logs, world.running(world.ingest(live_camera.address, start=started)):
         world.until(lambda: bool(world.frames))
         os.kill(started.pids[0], signal.SIGSEGV)
-        world.until(lambda: world.count(RESTARTS, reason="crashed") == 1)
+        world.until(lambda: world.count(RESTARTS, reason="crashed") >= 1)
         sent = len(world.frames)
         world.until(lambda: len(world.frames) > sent)
     assert any(line.get("reason") == "its decoder ended by itself: signal 11" for line in logs)

@@ -18,7 +18,7 @@ from overt.recognition.protect import Rotation
 
 from .conftest import OWN, World, direction, lasting
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 def test_a_probe_of_an_enrolled_person_becomes_a_match_and_a_passer_by_leaves_no_record(
