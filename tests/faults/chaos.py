@@ -24,7 +24,8 @@ from typing import Any
 import msgspec
 import psutil
 
-from overt.cli.verify import AlertLine, written
+from overt.cli.runs import AlertLine
+from overt.cli.verify import written
 from tests.integration.deployed import MODULES
 
 from .run import Outcome, Run

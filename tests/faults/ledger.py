@@ -8,7 +8,8 @@ from sqlalchemy import create_engine, select
 from sqlalchemy.orm import Session
 
 from overt.alerts.tables import AlertRow, JudgementRow, OutboxRow
-from overt.cli.verify import AlertLine, alerts_of
+from overt.cli.runs import AlertLine
+from overt.cli.verify import alerts_of
 from overt.contracts.messages import MatchMade
 from overt.contracts.topics import ALERTS, MATCHES
 from overt.contracts.wire import TopicWire

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from overt.cli.verify import AlertLine, differences
+from overt.cli.runs import AlertLine, differences
 
 from .ledger import Books, Span, demanded, differing, labelled, name_of, read_books
 from .passes import Pass, appearances, passes, undisturbed_s

@@ -1,8 +1,7 @@
 """`overt verify`: what alerts a run left on `alerts.v1`, and whether two runs left the same."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -11,34 +10,18 @@ import typer
 from pydantic import SecretStr
 
 from overt.cli.progress import say
+from overt.cli.runs import TOLERANCE_S, AlertLine, differences
 from overt.contracts.codec import Unreadable, decode
 from overt.contracts.events import AlertRaised, AnyAlertEvent, JudgementMade
 from overt.contracts.topics import ALERTS
-from overt.runtime.broker import Record
+from overt.runtime.broker import BrokerError, Record
 from overt.runtime.kafka import KafkaBroker
 from overt.runtime.kafka_security import KafkaLogin
 
 verify_app = typer.Typer(no_args_is_help=True, help="Check that no alert was lost and none was doubled.")
 
 DIFFERENT = 1
-
-
-class AlertLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One alert of a run. `passing` names the pass of a labelled clip; without it alerts are numbered by time.
-
-    `required` False: this line allows the alert, and does not demand it. `missing` are sequence numbers
-    that did not arrive on `alerts.v1`.
-    """
-
-    alert_id: str
-    entry_id: str
-    camera_id: str
-    captured_at_ns: int
-    deployment_id: str = ""
-    judgements: int = 0
-    missing: tuple[int, ...] = ()
-    passing: str | None = None
-    required: bool = True
+AWAY = 1
 
 
 class NoRun(ValueError):
@@ -49,9 +32,21 @@ class NoRun(ValueError):
 def conservation(
     baseline: Annotated[Path, typer.Argument(help="The undisturbed run, as `overt verify record` wrote it.")],
     run: Annotated[Path, typer.Argument(help="The run to be checked.")],
+    tolerance_s: Annotated[
+        float,
+        typer.Option(
+            help="How far apart the times of an alert may be, each from the beginning of its run: less than "
+            "half of what lies between two alerts of one person.",
+            min=0,
+        ),
+    ] = TOLERANCE_S,
 ) -> None:
-    """Compare the alerts of two runs of the same recordings; exit 1 and name each difference."""
-    found = differences(read_run(baseline), read_run(run))
+    """Compare the alerts of two runs of the same recordings; exit 1 and name each difference.
+
+    Alerts of the same entry and camera are paired by time, however much later one run began. Runs in which a
+    recording began anew need labels, which `make chaos ARGS="--out DIR"` writes.
+    """
+    found = differences(read_run(baseline), read_run(run), tolerance_s)
     for difference in found:
         sys.stdout.write(difference + "\n")
     say(f"{len(found)} differences" if found else "nothing was lost, nothing was doubled")
@@ -72,11 +67,20 @@ def record(
         Path | None, typer.Option(help="Who signed the brokers' certificates.", envvar="OVERT_KAFKA_CA_FILE")
     ] = None,
 ) -> None:
-    """Write one line of JSON for each alert that stands on alerts.v1 now."""
+    """Write one line of JSON for each alert that stands on alerts.v1 now; exit 1 when Kafka is away."""
     login = KafkaLogin(username, SecretStr(password), ca_file) if username else None
-    reader = KafkaBroker(kafka, client_id="overt-verify", login=login).table(ALERTS.name)
     try:
-        sys.stdout.write(written(alerts_of(reader.poll())))
+        records = _whole_topic(KafkaBroker(kafka, client_id="overt-verify", login=login))
+    except BrokerError as error:
+        say(f"overt: {error}")
+        raise typer.Exit(AWAY) from None
+    sys.stdout.write(written(alerts_of(records)))
+
+
+def _whole_topic(broker: KafkaBroker) -> Sequence[Record]:
+    reader = broker.table(ALERTS.name)
+    try:
+        return reader.poll()
     finally:
         reader.close()
 
@@ -125,45 +129,3 @@ def read_run(path: Path) -> Sequence[AlertLine]:
         raise NoRun(f"{path}: {error.strerror}") from None
     except msgspec.DecodeError as error:
         raise NoRun(f"{path} holds no run: {error}") from None
-
-
-def differences(baseline: Iterable[AlertLine], run: Iterable[AlertLine]) -> Sequence[str]:
-    """Return each difference that makes `run` another outcome than `baseline`, in words."""
-    lines = list(run)
-    expected, found = _by_pass(baseline), _by_pass(lines)
-    said = [
-        f"{line.alert_id}: event {number} is missing on {ALERTS.name}"
-        for line in lines
-        for number in line.missing
-    ]
-    for key in sorted(expected.keys() | found.keys()):
-        said += _compared(" ".join(key), expected.get(key, ()), found.get(key, ()))
-    return said
-
-
-def _compared(where: str, expected: Sequence[AlertLine], found: Sequence[AlertLine]) -> Iterator[str]:
-    required = sum(line.required for line in expected)
-    ids = ", ".join(line.alert_id for line in found)
-    if len(found) < required:
-        yield f"{where}: lost {required - len(found)} of {required} alerts"
-    if found and not expected:
-        yield f"{where}: {len(found)} alerts that the undisturbed run did not raise ({ids})"
-    elif len(found) > len(expected):
-        yield f"{where}: doubled, {len(found)} alerts instead of {len(expected)} ({ids})"
-    judged = sum(line.judgements for line in expected if line.required)
-    if (kept := sum(line.judgements for line in found)) < judged:
-        yield f"{where}: lost {judged - kept} of {judged} judgements"
-
-
-def _by_pass(lines: Iterable[AlertLine]) -> dict[tuple[str, ...], list[AlertLine]]:
-    """Group by entry, camera and pass; without labels the first pass of a camera is its first alert."""
-
-    def place(line: AlertLine) -> tuple[str, str]:
-        return (line.entry_id, line.camera_id)
-
-    groups: dict[tuple[str, ...], list[AlertLine]] = {}
-    ordered = sorted(lines, key=lambda line: (place(line), line.captured_at_ns))
-    for where, of_camera in groupby(ordered, key=place):
-        for number, line in enumerate(of_camera, start=1):
-            groups.setdefault((*where, line.passing or f"pass {number}"), []).append(line)
-    return groups
