@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from functools import partial
 
 import pytest
 from confluent_kafka import (
@@ -16,14 +17,17 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 
-from overt.contracts.access import OPERATOR
+from overt.contracts.access import OPERATOR, access_of
 from overt.contracts.topic_specs import topic_specs
 from overt.contracts.topics import SERVICES
-from overt.runtime.broker import BrokerError
+from overt.runtime.broker import AccessRefused, BrokerError, LoginRefused
 from overt.runtime.kafka import KafkaBroker
+from overt.runtime.kafka_access import require_access
+from overt.runtime.kafka_acls import Acl
 from overt.runtime.kafka_admin import ClusterAdmin, TopicSpec, create_topics, topics_of
 from overt.runtime.kafka_security import KafkaLogin
 
+from .servers.kafka import KafkaServer
 from .servers.kafka_cluster import KafkaCluster
 
 pytestmark = pytest.mark.integration
@@ -202,6 +206,41 @@ def test_a_service_makes_no_topic(secured_kafka: KafkaCluster) -> None:
         )
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_before_it_begins_a_service_is_told_what_its_login_may_not_do(
+    secured_kafka: KafkaCluster, service: str
+) -> None:
+    wanted = access_of(service)
+    for user in (*SERVICES, OPERATOR):
+        require = partial(require_access, secured_kafka.bootstrap, login_of(secured_kafka, user), wanted)
+        if user in (service, OPERATOR):
+            require()
+            continue
+        with pytest.raises(AccessRefused) as raised:
+            require()
+        said = str(raised.value)
+        assert f"user {user} may not " in said
+        for verb, mine, theirs in (
+            ("write", MAY_WRITE[service], MAY_WRITE[user]),
+            ("read", MAY_READ[service], MAY_READ[user]),
+        ):
+            named = {topic for topic in TOPICS if f"{verb} topic {topic}," in f"{said},"}
+            assert named == mine - theirs
+        assert (f"read group {service}" in said) == bool(MAY_READ[service])
+
+
+def test_a_topic_that_is_not_there_is_no_matter_of_access(secured_kafka: KafkaCluster) -> None:
+    wanted = [Acl(OPERATOR, "topic", "never-made.v1", "write")]
+    with pytest.raises(BrokerError, match=r"has no topic never-made\.v1"):
+        require_access(secured_kafka.bootstrap, login_of(secured_kafka, OPERATOR), wanted)
+
+
+def test_a_cluster_without_access_rules_lets_everybody(kafka: KafkaServer) -> None:
+    create_topics(kafka.bootstrap, topic_specs())
+    for service in SERVICES:
+        require_access(kafka.bootstrap, None, access_of(service))
+
+
 def refused(cluster: KafkaCluster, login: KafkaLogin | None) -> str:
     with pytest.raises(BrokerError) as raised:
         topics_of(ClusterAdmin(cluster.bootstrap, login), cluster.bootstrap, 3)
@@ -211,9 +250,11 @@ def refused(cluster: KafkaCluster, login: KafkaLogin | None) -> str:
 def test_a_wrong_password_and_an_unknown_user_are_refused_with_a_reason(secured_kafka: KafkaCluster) -> None:
     for user in ("detect", "nobody-we-know"):
         secret = "a-password-that-is-not-the-one"
-        said = refused(secured_kafka, KafkaLogin(user, SecretStr(secret), secured_kafka.ca_file))
-        assert "uthentication" in said
-        assert secret not in said
+        login = KafkaLogin(user, SecretStr(secret), secured_kafka.ca_file)
+        with pytest.raises(LoginRefused) as raised:
+            topics_of(ClusterAdmin(secured_kafka.bootstrap, login), secured_kafka.bootstrap)
+        assert f"refused the login of user {user} (" in str(raised.value)
+        assert secret not in str(raised.value)
 
 
 def test_a_connection_without_encryption_is_refused(secured_kafka: KafkaCluster) -> None:

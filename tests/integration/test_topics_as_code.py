@@ -235,12 +235,11 @@ def test_a_cluster_out_of_reach_is_told_in_one_line(overt: Overt, monkeypatch: p
     assert f"cannot reach Kafka at {nowhere}" in line
 
 
-def test_a_refused_password_is_told_and_not_shown(
-    overt: Overt, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(kafka_admin.topics_of, "__defaults__", (3.0,))
+@pytest.mark.parametrize("verb", ["check", "apply"])
+def test_a_refused_password_is_told_and_not_shown(overt: Overt, tmp_path: Path, verb: str) -> None:
     (tmp_path / "password").write_text("not-the-password")
-    code, (line,) = overt("check")
+    code, (line,) = overt(verb)
     assert code == OUT_OF_REACH
-    assert "uthentication" in line
+    assert f"refused the login of user {OPERATOR} (" in line
+    assert "cannot reach" not in line
     assert "not-the-password" not in line

@@ -3,6 +3,7 @@
 import base64
 import logging
 import resource
+import signal
 import threading
 from collections.abc import Iterator, Mapping
 
@@ -13,11 +14,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from prometheus_client import CollectorRegistry
 
 from overt.contracts import standalone
+from overt.contracts.access import access_of
 from overt.contracts.context import Context
 from overt.contracts.standalone import connect, main
 from overt.runtime import kafka_admin, process
+from overt.runtime.broker import AccessRefused, BrokerError, LoginRefused
 from overt.runtime.envelope import DataKey
 from overt.runtime.health import Health, HealthServer
+from overt.runtime.kafka_access import require_access
+from overt.runtime.kafka_acls import Acl
 from overt.runtime.keys import KeyGone
 from overt.runtime.keys_http import KeysRefused, KeysUnavailable, RemoteKeys
 from overt.runtime.process import CannotBegin, Runner
@@ -49,6 +54,14 @@ def control(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         raise KeyGone("no such key")
 
     monkeypatch.setattr(RemoteKeys, "by_id", by_id)
+    return asked
+
+
+@pytest.fixture(autouse=True)
+def kafka(monkeypatch: pytest.MonkeyPatch) -> list[Acl]:
+    """Kafka, that lets the service do everything; returns what it was asked for."""
+    asked: list[Acl] = []
+    monkeypatch.setattr(standalone, "require_access", lambda _, __, wanted: asked.extend(wanted))
     return asked
 
 
@@ -131,18 +144,39 @@ def test_a_busy_port_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert f"cannot listen on 127.0.0.1:{busy.port}" in line
 
 
+def must_not_be_built(*_: object) -> Mapping[str, Runner]:
+    raise AssertionError("must not be built")
+
+
 def test_kafka_out_of_reach_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(kafka_admin.topics_of, "__defaults__", (0.1,))
-
-    def build(context: Context, settings: ServiceSettings) -> Mapping[str, Runner]:
-        context.orders("detect")
-        raise AssertionError("must not get here")
-
-    assert main("detect", ServiceSettings, build) == process.MISUSED
+    monkeypatch.setattr(standalone, "require_access", require_access)
+    assert main("detect", ServiceSettings, must_not_be_built) == process.MISUSED
     (line,) = error_lines(capsys)
     assert "cannot reach Kafka at 127.0.0.1:1" in line
+
+
+@pytest.mark.parametrize("error", [AccessRefused("may not write"), LoginRefused("refused the login")])
+def test_a_login_that_is_refused_or_may_too_little_is_one_line_and_nothing_is_built(
+    error: BrokerError, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(standalone, "require_access", refuse)
+    assert main("detect", ServiceSettings, must_not_be_built) == process.MISUSED
+    (line,) = error_lines(capsys)
+    assert str(error) in line
+
+
+@pytest.mark.parametrize(("service", "user"), [("detect", None), ("alerts-api", "alerts")])
+def test_kafka_is_asked_for_all_that_the_table_gives_the_service(
+    service: str, user: str | None, kafka: list[Acl]
+) -> None:
+    assert main(service, ServiceSettings, lambda *_: builds(lambda _: None), user=user) == process.OK
+    assert kafka == access_of(user or service)
 
 
 def test_control_is_asked_before_anything_is_built(
@@ -215,6 +249,18 @@ def test_a_failing_runner_is_one_line_and_another_code(capsys: pytest.CaptureFix
     assert main("detect", ServiceSettings, lambda *_: builds(fail)) == process.FAILED
     (line,) = error_lines(capsys)
     assert "too late for that" in line
+
+
+def test_sigterm_while_building_ends_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def build(context: Context, settings: ServiceSettings) -> Mapping[str, Runner]:
+        signal.raise_signal(signal.SIGTERM)
+        raise AssertionError("must not get here")
+
+    assert main("detect", ServiceSettings, build) == process.OK
+    assert error_lines(capsys) == []
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_an_interruption_while_building_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:

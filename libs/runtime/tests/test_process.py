@@ -105,6 +105,40 @@ def test_a_second_signal_kills() -> None:
     assert child.returncode == -signal.SIGINT
 
 
+def test_sigterm_before_anything_runs_is_terminated_and_later_it_is_the_runners_business() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def ends_itself(stop: threading.Event) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.wait(PATIENCE_S)
+
+    codes: list[int] = []
+
+    def serve() -> None:
+        with process.ended_by_sigterm():
+            codes.append(process.run({"one": ends_itself}, stop=threading.Event(), health=Health()))
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(process.Terminated):
+        serve()
+    assert codes == [process.OK]
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_in_another_thread_signals_stay_as_they_are() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    seen: list[object] = []
+
+    def look() -> None:
+        with process.ended_by_sigterm():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join(PATIENCE_S)
+    assert seen == [before]
+
+
 @dataclass
 class Runs:
     """`process.run` in this process."""

@@ -23,10 +23,13 @@ class MilvusServer:
     process: ServerProcess
 
     @classmethod
-    def start(cls, work_dir: Path) -> Self:
-        """Start a server with its files in `work_dir`; return once it answers. Raises ServerError."""
+    def start(cls, work_dir: Path, *, port: int | None = None) -> Self:
+        """Start a server with its files in `work_dir`; return once it answers. Raises ServerError.
+
+        On a free port, unless whoever asks for it before it is there has to know the `port`.
+        """
         work_dir.mkdir(parents=True, exist_ok=True)
-        (port,) = lasting_ports(1)
+        port = port or lasting_ports(1)[0]
         data = work_dir.resolve() / "data"
         command = [
             *(sys.executable, "-m", "milvus_lite", "server", "--data-dir", str(data)),

@@ -12,12 +12,14 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from prometheus_client import CollectorRegistry
 
+from overt.contracts.access import access_of
 from overt.contracts.context import Context
 from overt.runtime import logs, process
 from overt.runtime.broker import BrokerError
 from overt.runtime.clock import SystemClock
 from overt.runtime.health import HealthServer, PortTaken
 from overt.runtime.kafka import KafkaBroker
+from overt.runtime.kafka_access import require_access
 from overt.runtime.keys import KeyGone
 from overt.runtime.keys_http import KeysRefused, KeysUnavailable, RemoteKeys
 from overt.runtime.loop_metrics import LoopCollectors
@@ -62,12 +64,14 @@ def main(
     settings: type[S],
     build: Callable[[Context, S], Mapping[str, process.Runner]],
     *,
+    user: str | None = None,
     kafka: KafkaConfig | None = None,
 ) -> int:
     """Run a service until a signal and return its exit code: a whole `__main__`.
 
-    0: ended in order; 1: failed while running; 2: could not begin (settings, port, Kafka, control, or what
-    `build` raises as CannotBegin). Each failure is one line on standard error.
+    `user`: whose access at Kafka it needs, if not that of its own name. 0: ended in order; 1: failed while
+    running; 2: could not begin (settings, port, Kafka, control, or what `build` raises as CannotBegin). Each
+    failure is one line on standard error.
     """
     process.leave_no_core()
     try:
@@ -86,11 +90,17 @@ def main(
         return process.MISUSED
     server.start()
     try:
-        _require_control(context, told.control_patience_s)
-        runners = build(context, told)
-        health.set("process", None)
-        log.info("started", service=service, health_port=server.port)
-        return process.run(runners, stop=threading.Event(), health=health, drain_timeout_s=DRAIN_TIMEOUT_S)
+        with process.ended_by_sigterm():
+            _require_control(context, told.control_patience_s)
+            require_access(told.kafka_bootstrap, told.kafka_login, access_of(user or service))
+            runners = build(context, told)
+            health.set("process", None)
+            log.info("started", service=service, health_port=server.port)
+            return process.run(
+                runners, stop=threading.Event(), health=health, drain_timeout_s=DRAIN_TIMEOUT_S
+            )
+    except process.Terminated:
+        return process.OK
     except (BrokerError, KeysRefused, KeysUnavailable, process.CannotBegin) as error:
         log.error("could not begin", service=service, reason=str(error))  # noqa: TRY400 - one line
         return process.MISUSED

@@ -9,11 +9,21 @@ class BrokerError(Exception):
     """The broker failed or refused.
 
     BrokerError
+    ├── AccessRefused    whoever is logged in may not do what is needed
+    ├── LoginRefused     it does not let this user in
     ├── BrokerAway       it did not answer in time: ask again, nothing is lost yet
     ├── Undelivered      a produced record was not confirmed: nothing after it may be committed
     │   └── Unconfirmed  (also a BrokerAway) it is still on its way: flush again, don't produce it again
     └── CommitRefused    the group moved the partition to another member; the batch comes back there
     """
+
+
+class AccessRefused(BrokerError):
+    """Whoever is logged in may not do what is needed; the text names the user and each topic or group."""
+
+
+class LoginRefused(BrokerError):
+    """The cluster does not let this user in: an unknown user or a wrong password."""
 
 
 class BrokerAway(BrokerError):

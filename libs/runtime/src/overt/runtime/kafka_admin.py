@@ -11,12 +11,14 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from overt.runtime.broker import BrokerError
+from overt.runtime.broker import BrokerError, LoginRefused
 from overt.runtime.kafka_security import KafkaLogin
 
 log = structlog.get_logger()
 
 REACH_TIMEOUT_S = 15.0
+# Asked again after so long, then twice as long: in between it shows whether the login was refused.
+FIRST_ASK_S = 1.0
 BROKER_DEFAULT = -1  # KIP-464: the broker's default.replication.factor
 
 
@@ -59,18 +61,29 @@ class ClusterAdmin(AdminClient):
     """
 
     def __init__(self, bootstrap: str, login: KafkaLogin | None = None) -> None:
-        self._reason = ""
+        self._reason = self._refusal = ""
+        self._user = "" if login is None else login.username
         credentials = {} if login is None else login.client_config()
         # The types that the client declares leave callbacks out.
         config: dict[str, Any] = {"bootstrap.servers": bootstrap, "log_level": 0, "error_cb": self._heard}
         super().__init__(config | credentials)
 
     def reason(self) -> str:
-        """Return what the client last reported, empty if nothing: a refused password, say."""
+        """Return what the client last reported, empty if nothing: a certificate that can't be checked, say."""
         self.poll(0)
         return self._reason
 
+    def require_login(self, bootstrap: str) -> None:
+        """Raise LoginRefused if the client has reported that its login was refused."""
+        self.poll(0)
+        if self._refusal:
+            raise LoginRefused(
+                f"Kafka at {bootstrap} refused the login of user {self._user} ({self._refusal})"
+            )
+
     def _heard(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._AUTHENTICATION:  # noqa: SLF001 - librdkafka's own code
+            self._refusal = error.str()
         # That all brokers are down is the last of its reports and the least of its reasons.
         if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - librdkafka's own code
             self._reason = f"{error.name()}: {error.str()}"
@@ -79,16 +92,10 @@ class ClusterAdmin(AdminClient):
 def topics_of(client: Lists, bootstrap: str, timeout_s: float = REACH_TIMEOUT_S) -> Mapping[str, TopicSeen]:
     """Return every topic of the cluster. Raises BrokerError when it can't be reached in `timeout_s`.
 
-    Asking for all of them can't make one: asking for one by name can.
+    A ClusterAdmin whose login is refused raises LoginRefused, sooner. Asking for all of them can't make one:
+    asking for one by name can.
     """
-    try:
-        topics = client.list_topics(timeout=timeout_s).topics
-    except KafkaException as error:
-        kafka_error: KafkaError = error.args[0]
-        reason = client.reason() if isinstance(client, ClusterAdmin) else ""
-        raise BrokerError(
-            f"cannot reach Kafka at {bootstrap} within {timeout_s:g} s ({reason or kafka_error.name()})"
-        ) from None
+    topics = _metadata(client, bootstrap, timeout_s).topics
     return {
         name: TopicSeen(
             len(topic.partitions),
@@ -98,6 +105,23 @@ def topics_of(client: Lists, bootstrap: str, timeout_s: float = REACH_TIMEOUT_S)
         for name, topic in topics.items()
         if topic.error is None
     }
+
+
+def _metadata(client: Lists, bootstrap: str, timeout_s: float) -> Any:
+    left_s, ask_s = timeout_s, FIRST_ASK_S
+    while True:
+        ask_s = min(ask_s, left_s)
+        try:
+            return client.list_topics(timeout=ask_s)
+        except KafkaException as error:
+            reason = error.args[0].name()
+        if isinstance(client, ClusterAdmin):
+            client.require_login(bootstrap)
+            reason = client.reason() or reason
+        left_s -= ask_s
+        if left_s <= 0:
+            raise BrokerError(f"cannot reach Kafka at {bootstrap} within {timeout_s:g} s ({reason})")
+        ask_s *= 2
 
 
 def require_topics(client: Lists, bootstrap: str, names: Iterable[str]) -> Mapping[str, TopicSeen]:

@@ -29,6 +29,13 @@ class CannotBegin(Exception):
     """Something a service needs is missing before it has begun: one line, exit code MISUSED."""
 
 
+class Terminated(BaseException):
+    """SIGTERM came before a service had begun: nothing is in hand, so it ends at once, with OK.
+
+    No Exception, like KeyboardInterrupt: whatever waits at that moment must not take it for a failure.
+    """
+
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -53,6 +60,26 @@ class _Ended:
 
 
 _Event = _Ended | Literal["signal", "stopped"]
+
+
+@contextlib.contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Have SIGTERM raise Terminated in the block, but for what `run` does there: it handles it in its own way.
+
+    Only the main thread may; elsewhere signals stay as they are.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def run(

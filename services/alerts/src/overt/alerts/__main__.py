@@ -59,7 +59,7 @@ def command(arguments: Sequence[str]) -> int:
     if part == "stream":
         return main("alerts", StreamSettings, stream_runners)
     if part == "api":
-        return main("alerts-api", ApiSettings, api_runners)
+        return main("alerts-api", ApiSettings, api_runners, user="alerts")
     parser.print_usage(sys.stderr)
     return MISUSED
 

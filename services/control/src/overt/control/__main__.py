@@ -3,13 +3,13 @@
 import base64
 import sys
 import threading
-import time
 from contextlib import ExitStack
 
 import structlog
 from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import SQLAlchemyError
 
+from overt.contracts.access import access_of
 from overt.control import web
 from overt.control.access import Tokens, TokensWrong
 from overt.control.api import make_app
@@ -17,14 +17,16 @@ from overt.control.control import Control
 from overt.control.errors import ControlError
 from overt.control.service import World, build
 from overt.control.settings import ControlSettings
-from overt.recognition.errors import GalleryUnavailable, RecognitionError
+from overt.recognition.errors import RecognitionError
 from overt.recognition.gallery import Gallery
+from overt.recognition.gallery_start import await_gallery
 from overt.recognition.pack import load_pack
 from overt.runtime import logs, process
 from overt.runtime.broker import BrokerError
 from overt.runtime.clock import SystemClock
 from overt.runtime.health import Health, HealthServer, PortTaken
 from overt.runtime.kafka import KafkaBroker
+from overt.runtime.kafka_access import require_access
 from overt.runtime.settings import SettingsError, load
 
 log = structlog.get_logger()
@@ -32,7 +34,6 @@ log = structlog.get_logger()
 # What was not confirmed is sent again, oldest first: by then the first try must be over, or an older revision
 # would follow a newer one.
 KAFKA = {"message.timeout.ms": 9_000}
-ASK_EVERY_S = 0.5
 COULD_NOT_BEGIN = (BrokerError, ControlError, PortTaken, RecognitionError, SQLAlchemyError, TokensWrong)
 
 
@@ -46,8 +47,10 @@ def main() -> int:
         return process.MISUSED
     logs.configure(settings.log_level, settings.log_format)
     try:
-        with ExitStack() as stack:
+        with process.ended_by_sigterm(), ExitStack() as stack:
             return _run(settings, stack)
+    except process.Terminated:
+        return process.OK
     except COULD_NOT_BEGIN as error:
         log.error("could not begin", service="control", reason=str(error).splitlines()[0])  # noqa: TRY400
         return process.MISUSED
@@ -82,6 +85,7 @@ def _build(
     pack = load_pack(settings.pack, settings.models_dir, threads=settings.threads)
     gallery = _gallery(settings, health)
     stack.callback(gallery.close)
+    require_access(settings.kafka_bootstrap, settings.kafka_login, access_of("control"))
     broker = KafkaBroker(
         settings.kafka_bootstrap, client_id="overt-control", login=settings.kafka_login, config=KAFKA
     )
@@ -94,21 +98,13 @@ def _build(
 def _gallery(settings: ControlSettings, health: Health) -> Gallery:
     """Wait until Milvus answers. Raises GalleryUnavailable when it does not in `milvus_patience_s`."""
     token = None if settings.milvus_token is None else settings.milvus_token.get_secret_value()
-    clock = SystemClock()
-    begun_s = clock.monotonic_s()
-    while True:
-        try:
-            gallery = Gallery(settings.milvus_uri, token=token)
-        except GalleryUnavailable as error:
-            if clock.monotonic_s() - begun_s >= settings.milvus_patience_s:
-                raise
-            if "gallery" not in health.problems():
-                log.warning("waiting for Milvus", service="control", reason=str(error))
-            health.set("gallery", str(error))
-            time.sleep(ASK_EVERY_S)
-        else:
-            health.set("gallery", None)
-            return gallery
+    return await_gallery(
+        lambda: Gallery(settings.milvus_uri, token),
+        settings.milvus_patience_s,
+        service="control",
+        health=health,
+        clock=SystemClock(),
+    )
 
 
 if __name__ == "__main__":

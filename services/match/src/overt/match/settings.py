@@ -25,6 +25,12 @@ class MatchSettings(ServiceSettings):
         min_length=1, description="Milvus, where control enrols: an http or https address."
     )
     milvus_token: SecretStr | None = Field(default=None, description="Milvus' user:password or token.")
+    milvus_patience_s: float = Field(
+        default=60.0,
+        ge=0,
+        le=3600,
+        description="How long to wait for Milvus at the start before giving up, in seconds.",
+    )
     match_max_batch: int = BATCH
     match_max_candidates: int = CANDIDATES
 
