@@ -7,8 +7,10 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
+from structlog.testing import capture_logs
 
 from libs.runtime.tests.broker_contract import (
     KEYS,
@@ -24,7 +26,7 @@ from libs.runtime.tests.broker_contract import (
 )
 from overt.contracts.topic_specs import topic_specs
 from overt.runtime import kafka_admin
-from overt.runtime.broker import BrokerError, CommitRefused, Undelivered
+from overt.runtime.broker import BrokerError, CommitRefused, Record, Undelivered
 from overt.runtime.kafka import KafkaBroker, TopicSpec, create_topics
 from overt.runtime.kafka_consumer import KafkaConsumer
 
@@ -168,6 +170,56 @@ def test_a_table_is_read_whole_before_it_is_handed_over(world: World) -> None:
     with closing(world.broker.table(world.table)) as table:
         assert {record.key for record in table.poll()} == {key for key, _ in pairs}
         assert table.caught_up()
+
+
+def let_expire(kafka: KafkaServer, record: Record, before: int) -> None:
+    """Do as retention does: take from the partition of `record` what lies before an offset."""
+    with AdminClient({"bootstrap.servers": kafka.bootstrap}) as admin:
+        place = TopicPartition(record.topic, record.partition, before)
+        admin.delete_records([place])[place].result(PATIENCE_S)
+
+
+def test_records_that_aged_out_while_nobody_read_are_counted_and_said(kafka: KafkaServer) -> None:
+    world = world_on_kafka(kafka)
+    world.send(*numbered(2))
+    with world.member() as consumer:
+        first = read(consumer, 2)[0]
+        consumer.commit()
+    world.send(*numbered(5))
+    let_expire(kafka, first, before=6)
+    with world.member() as consumer, capture_logs() as lines:
+        assert [record.offset for record in read(consumer, 1)] == [6]
+        assert consumer.expired() == {world.events: 4}
+    (said,) = [line for line in lines if line["event"] == "records aged out before they were read"]
+    assert (said["topic"], said["partition"], said["records"]) == (world.events, first.partition, 4)
+
+
+def test_records_that_age_out_while_a_member_waits_are_counted(kafka: KafkaServer) -> None:
+    world = world_on_kafka(kafka)
+    world.send(*numbered(2))
+    with world.member() as consumer:
+        first = read(consumer, 2)[0]
+        consumer.commit()
+        consumer.pause()
+        world.send(*numbered(5))
+        let_expire(kafka, first, before=6)
+        consumer.resume()
+        assert [record.offset for record in read(consumer, 1)] == [6]
+        assert consumer.expired() == {world.events: 4}
+
+
+def test_a_group_that_has_read_everything_or_nothing_yet_has_missed_nothing(kafka: KafkaServer) -> None:
+    world = world_on_kafka(kafka)
+    world.send(*numbered(5))
+    with world.member() as consumer:
+        first = read(consumer, 5)[0]
+        consumer.commit()
+    let_expire(kafka, first, before=5)
+    world.send(*numbered(1))
+    for group in ("", "-new"):
+        with world.member(group) as consumer:
+            assert [record.offset for record in read(consumer, 1)] == [5]
+            assert consumer.expired() == {}
 
 
 def test_a_cluster_out_of_reach_is_one_clear_line(

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 from confluent_kafka import Consumer as Client
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from structlog.testing import capture_logs
 
 from overt.runtime.broker import CommitRefused
 from overt.runtime.kafka_consumer import KafkaConsumer
@@ -46,11 +47,16 @@ class Delivered:
 
 @dataclass
 class ClientDouble:
-    """Hands over `messages` and refuses the next commit for `refusal`, if any; notes every commit."""
+    """Hands over `messages` and refuses the next commit for `refusal`, if any; notes every commit.
+
+    `stands`: what the group has committed by partition; None while its coordinator is away.
+    """
 
     messages: list[Delivered] = field(default_factory=list)
     refusal: int | None = None
     commits: list[Places] = field(default_factory=list)
+    stands: Places | None = field(default_factory=dict)
+    asked: int = 0
     on_revoke: Callable[[Any, list[TopicPartition]], None] | None = None
 
     def subscribe(self, _: Sequence[str], *, on_revoke: Any, **__: object) -> None:
@@ -62,6 +68,12 @@ class ClientDouble:
     def consume(self, *_: object) -> list[Delivered]:
         messages, self.messages = self.messages, []
         return messages
+
+    def committed(self, places: list[TopicPartition], _: float) -> list[TopicPartition]:
+        self.asked += 1
+        if self.stands is None:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        return [TopicPartition(at.topic, at.partition, self.stands.get(at.partition, -1001)) for at in places]
 
     def commit(self, *, offsets: list[TopicPartition], asynchronous: bool) -> list[TopicPartition]:
         assert not asynchronous
@@ -122,3 +134,46 @@ def test_a_member_that_the_group_no_longer_knows_commits_nothing_old(
     refuse(consumer, client, code)
     consumer.commit()
     assert len(client.commits) == 1
+
+
+def reader(client: ClientDouble) -> KafkaConsumer:
+    return KafkaConsumer(cast("Client", client), "group", ["events"], ClientErrors())
+
+
+def test_what_lies_between_the_committed_offset_and_the_first_record_has_expired() -> None:
+    client = ClientDouble([Delivered(0, 40), Delivered(0, 41), Delivered(1, 7)], stands={0: 10, 1: 7})
+    consumer = reader(client)
+    with capture_logs() as lines:
+        consumer.poll(100, 0)
+    assert consumer.expired() == {"events": 30}
+    assert consumer.expired() == {}
+    assert [(line["topic"], line["partition"], line["records"]) for line in lines] == [("events", 0, 30)]
+
+
+def test_what_expired_while_the_member_waited_counts_too() -> None:
+    client = ClientDouble([Delivered(0, 10)], stands={0: 10})
+    consumer = reader(client)
+    consumer.poll(100, 0)
+    client.messages = [Delivered(0, 15), Delivered(0, 16), Delivered(0, 19)]
+    consumer.poll(100, 0)
+    assert consumer.expired() == {"events": 4 + 2}
+    assert client.asked == 1
+
+
+@pytest.mark.parametrize("stands", [{}, None])
+def test_a_group_that_has_committed_nothing_or_does_not_answer_has_missed_nothing(
+    stands: Places | None,
+) -> None:
+    consumer = reader(ClientDouble([Delivered(0, 40), Delivered(0, 41)], stands=stands))
+    consumer.poll(100, 0)
+    assert consumer.expired() == {}
+
+
+def test_what_another_member_read_meanwhile_has_not_expired() -> None:
+    client = ClientDouble([Delivered(0, 10)], stands={0: 10})
+    consumer = reader(client)
+    consumer.poll(100, 0)
+    client.revoke(0)
+    client.stands, client.messages = {0: 30}, [Delivered(0, 31)]
+    consumer.poll(100, 0)
+    assert consumer.expired() == {"events": 1}

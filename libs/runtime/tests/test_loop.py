@@ -5,6 +5,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from overt.runtime.memory import TopicLimits
+
 from .broker_contract import World
 from .loop_contract import Bench, Collect, LoopContract, Text
 from .test_memory import world_in_memory
@@ -43,4 +45,17 @@ def test_only_batches_with_records_are_timed() -> None:
     bench.step_until(1)
     assert bench.registry.get_sample_value("overt_loop_batch_records_count", {"service": "test"}) == 1
     assert bench.registry.get_sample_value("overt_loop_batch_seconds_count", {"service": "test"}) == 1
+    bench.close()
+
+
+def test_what_aged_out_before_the_loop_came_to_it_is_counted() -> None:
+    world = world_in_memory(TopicLimits(1, max_records=2))
+    world.send((b"key", b"1"))
+    first = Bench(world, Collect())
+    first.step_until(1)
+    first.close()
+    world.send(*((b"key", b"x") for _ in range(5)))
+    bench = Bench(world, Collect())
+    bench.step_until(2)
+    assert bench.gauge("expired_records_total", topic=world.events) == 3
     bench.close()

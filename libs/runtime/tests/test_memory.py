@@ -1,6 +1,7 @@
 """The in-process broker: the contract, and what only it promises about memory."""
 
 import threading
+from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -15,9 +16,9 @@ from .broker_contract import PARTITIONS, PATIENCE_S, BrokerContract, World, unti
 SMALL = TopicLimits(partitions=2, max_records=4, max_bytes=1_000)
 
 
-def world_in_memory() -> World:
+def world_in_memory(events: TopicLimits | None = None) -> World:
     limits = {
-        "events.v1": TopicLimits(PARTITIONS),
+        "events.v1": events or TopicLimits(PARTITIONS),
         "events.v1.dead": TopicLimits(PARTITIONS),
         "table.v1": TopicLimits(compacted=True),
     }
@@ -243,3 +244,17 @@ def test_whatever_happens_every_record_is_committed_once_and_in_order_of_its_key
             consumer, seen = broker.consumer("g", ["t"]), dict(done)
     poll(1_000)
     assert seen == sent
+
+
+def test_what_went_while_nobody_of_the_group_was_there_is_told_once(broker: MemoryBroker) -> None:
+    producer = broker.producer()
+    with closing(broker.consumer("readers", ["small.v1"])) as consumer:
+        producer.produce("small.v1", b"key", b"read")
+        assert len(consumer.poll(10, PATIENCE_S)) == 1
+        consumer.commit()
+    for _ in range(SMALL.max_records + 3):
+        producer.produce("small.v1", b"key", b"too many")
+    with closing(broker.consumer("readers", ["small.v1"])) as consumer:
+        assert len(consumer.poll(10, PATIENCE_S)) == SMALL.max_records
+        assert consumer.expired() == {"small.v1": 3}
+        assert consumer.expired() == {}

@@ -82,6 +82,12 @@ class Consumer(Protocol):
     def lag(self) -> Mapping[str, int]:
         """Return by topic how many records wait on this member's partitions, as far as is known here."""
 
+    def expired(self) -> Mapping[str, int]:
+        """Return by topic how many records went by age before the group came to them, since the last call.
+
+        They are noticed with the record that comes after them.
+        """
+
     def close(self) -> None:
         """Leave the group without committing."""
 

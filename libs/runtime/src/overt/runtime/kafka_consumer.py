@@ -8,8 +8,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from overt.runtime.broker import BrokerAway, BrokerError, CommitRefused, Record
 from overt.runtime.kafka_errors import AWAY, ClientErrors
-
-Place = tuple[str, int]
+from overt.runtime.kafka_expired import Expired, Place, place_of
 
 # The group has moved on without this member, or is about to.
 MOVED_ON = frozenset(
@@ -35,6 +34,7 @@ class KafkaConsumer:
         self._group = group
         self._topics = topics
         self._errors = errors
+        self._expired = Expired(client)
         self._uncommitted: dict[Place, int] = {}
         self._lost: set[Place] = set()
         self._paused = False
@@ -90,7 +90,7 @@ class KafkaConsumer:
 
     def holds(self, record: Record) -> bool:
         """See Consumer. A partition that went and came back is lost too: its records come again."""
-        return (record.topic, record.partition) not in self._lost
+        return place_of(record) not in self._lost
 
     def joined(self) -> bool:
         """See Consumer."""
@@ -104,6 +104,10 @@ class KafkaConsumer:
             # Negative: not known yet.
             waiting[at.topic] += max(ends[1] - at.offset, 0) if ends and min(ends[1], at.offset) >= 0 else 0
         return waiting
+
+    def expired(self) -> Mapping[str, int]:
+        """See Consumer."""
+        return self._expired.take()
 
     def close(self) -> None:
         """See Consumer."""
@@ -125,8 +129,9 @@ class KafkaConsumer:
 
     def _take(self, messages: Sequence[Message]) -> list[Record]:
         records = [record_of(message) for message in messages if not self._passes(message)]
+        self._expired.note(records)
         for record in records:
-            self._uncommitted[record.topic, record.partition] = record.offset + 1
+            self._uncommitted[place_of(record)] = record.offset + 1
         return records
 
     def _passes(self, message: Message) -> bool:
@@ -153,6 +158,7 @@ class KafkaConsumer:
         """A rebalance, served inside `poll` or `close`: what was not committed comes back to somebody else."""
         for partition in partitions:
             place = (partition.topic, partition.partition)
+            self._expired.forget(place)
             if self._uncommitted.pop(place, None) is not None:
                 self._lost.add(place)
 

@@ -43,6 +43,12 @@ class LoopCollectors:
             ["service", "topic"],
             registry=registry,
         )
+        self.expired = Counter(
+            "overt_loop_expired_records_total",
+            "Records that retention took before this service came to them: it was away or too slow.",
+            ["service", "topic"],
+            registry=registry,
+        )
         self.lag_seconds = Gauge(
             "overt_loop_lag_seconds",
             "Age of the batch in hand: seconds since the broker appended its oldest record; 0 without one.",
@@ -105,12 +111,18 @@ class LoopMetrics:
         self.age()
 
     def watch(self, consumer: Consumer) -> None:
-        """Take down how far behind `consumer` is."""
+        """Take down how far behind `consumer` is, and what it came too late for."""
         self.age()
+        for topic, records in consumer.expired().items():
+            self._collectors.expired.labels(self._service, topic).inc(records)
         if perf_counter() >= self._lag_due_s:
             self._lag_due_s = perf_counter() + LAG_EVERY_S
             for topic, records in consumer.lag().items():
-                self._collectors.lag_records.labels(self._service, topic).set(records)
+                self.lag(topic, records)
+
+    def lag(self, topic: str, records: int) -> None:
+        """Take down how many records of `topic` wait; for what reads without a Consumer."""
+        self._collectors.lag_records.labels(self._service, topic).set(records)
 
     def paused(self, *, yes: bool) -> None:
         """Say whether the loop waits for something that is away."""

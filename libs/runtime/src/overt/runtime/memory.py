@@ -208,6 +208,7 @@ class MemoryConsumer:
         self._uncommitted = False
         self._lost = False
         self._paused = False
+        self._expired: Counter[str] = Counter()
 
     def poll(self, max_records: int, timeout_s: float) -> Sequence[Record]:
         """See Consumer."""
@@ -260,6 +261,11 @@ class MemoryConsumer:
                 )
             return waiting
 
+    def expired(self) -> Mapping[str, int]:
+        """See Consumer."""
+        expired, self._expired = self._expired, Counter()
+        return expired
+
     def close(self) -> None:
         """See Consumer."""
         broker = self._broker
@@ -293,11 +299,14 @@ class MemoryConsumer:
 
     def _take(self, max_records: int) -> list[Record]:
         self._sync()
+        committed = self._broker._groups[self._group_name].committed  # noqa: SLF001
         taken: list[Record] = []
         # The longest queue first: a quiet partition is not kept waiting by a busy one, nor the reverse.
         for place in sorted(self._positions, key=lambda p: self._positions[p] - self._partition(p).end):
             records = self._partition(place).since(self._positions[place], max_records - len(taken))
             if records:
+                if place in committed:
+                    self._expired[place[0]] += records[0].offset - self._positions[place]
                 self._positions[place] = records[-1].offset + 1
             taken += records
         self._uncommitted |= bool(taken)
