@@ -9,6 +9,7 @@ from typing import Any
 import faust
 from faust import streams
 
+from overt.alerts.changelog import Marks, WindowKeys
 from overt.contracts.topics import ALERT_WINDOWS, MATCHES
 from overt.runtime.kafka_security import KafkaLogin
 from overt.runtime.process import CannotBegin
@@ -83,8 +84,8 @@ def windowed_table(app: faust.App) -> Any:  # Faust types only part of it
     """Return the table of marks by entry and window, over its changelog."""
     # JSON as it is, without a type: the key of a window is a list there, and a type would make it text.
     changelog = app.topic(
-        ALERT_WINDOWS.name, key_serializer="json", value_serializer="json", internal=True, acks=False,
-        allow_empty=True,
+        ALERT_WINDOWS.name, key_serializer=WindowKeys(), value_serializer=Marks(), internal=True,
+        acks=False, allow_empty=True,
     )  # fmt: skip
     table = app.Table("alert-windows", partitions=MATCHES.partitions, changelog_topic=changelog)
     windows = table.tumbling(TABLE_WINDOW_S, expires=TABLE_EXPIRES_S)
