@@ -1,24 +1,45 @@
 """One stage for all faults of a run: two cameras on a real Kafka, and after each fault the books are looked at."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from overt.cli.demo import DemoFiles
-from tests.integration.conftest import cache, demo, kafka, milvus, report, tools_dir
+from tests.integration.conftest import cache, demo, milvus, report, tools_dir
 from tests.integration.deployed import Report
-from tests.integration.servers.kafka import KafkaServer
+from tests.integration.servers.kafka import KafkaServer, SideDoor
 from tests.integration.servers.milvus import MilvusServer
+from tests.integration.servers.process import LOOPBACK, lasting_ports
 
 from .chaos import outcome_in_words
+from .proxy import Proxy
 from .run import ENOUGH_S, Outcome, Run
 from .stage import Stage, staged
 
-__all__ = ["cache", "demo", "kafka", "milvus", "report", "tools_dir"]
+__all__ = ["cache", "demo", "milvus", "report", "tools_dir"]
 
 CAMERAS, SLOWER = 2, 3
 # Where root may not make a disk, the test of a full one is skipped.
 DATABASE_MB = 48
+
+
+@pytest.fixture(scope="session")
+def side_door() -> Iterator[Proxy]:
+    """Return the proxy that stands before the broker's second listener: who is told its address can be cut off."""
+    (port,) = lasting_ports(1)
+    with Proxy((LOOPBACK, port)) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="session")
+def kafka(
+    tmp_path_factory: pytest.TempPathFactory, tools_dir: Path, side_door: Proxy
+) -> Iterator[KafkaServer]:
+    """Return the broker of the run, with a side door."""
+    door = SideDoor(side_door.target_port, side_door.port)
+    with KafkaServer.start(tools_dir, tmp_path_factory.mktemp("kafka"), door) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,11 @@ class Proxy:
         self._thread = threading.Thread(target=self._run, name="proxy")
 
     @property
+    def target_port(self) -> int:
+        """Where it passes bytes on to."""
+        return self._target[1]
+
+    @property
     def address(self) -> str:
         """Where clients connect: host:port."""
         return f"{LOOPBACK}:{self.port}"

@@ -20,13 +20,21 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller_port}
-listeners=BROKER://{host}:{broker_port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=BROKER://{host}:{broker_port}
-listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=BROKER://{host}:{broker_port},CONTROLLER://{host}:{controller_port}{side_listener}
+advertised.listeners=BROKER://{host}:{broker_port}{side_advertised}
+listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT,SIDE:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=BROKER
 log.dirs={data}
 """
+
+
+@dataclass(frozen=True, slots=True)
+class SideDoor:
+    """A second listener, on `port`: who comes by it is sent on to port `advertised`, where a proxy is."""
+
+    port: int
+    advertised: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,7 @@ class KafkaServer:
     process: ServerProcess
 
     @classmethod
-    def start(cls, tools_dir: Path, work_dir: Path) -> Self:
+    def start(cls, tools_dir: Path, work_dir: Path, side_door: SideDoor | None = None) -> Self:
         """Start a broker with its files in `work_dir`, its jars in `tools_dir`; return once it answers.
 
         Raises ServerError: a program is missing, the jars can't be fetched, or it did not start.
@@ -49,18 +57,23 @@ class KafkaServer:
             home = work_dir.resolve() / f"start-{attempt}"
             home.mkdir(parents=True)
             try:
-                return cls._start_once(java, jars, home)
+                return cls._start_once(java, jars, home, side_door)
             except ServerError:
                 if attempt == START_ATTEMPTS or not port_was_taken(home / LOG):
                     raise
         raise AssertionError("unreachable")
 
     @classmethod
-    def _start_once(cls, java: str, jars: Path, home: Path) -> Self:
+    def _start_once(cls, java: str, jars: Path, home: Path, side_door: SideDoor | None) -> Self:
         broker_port, controller_port = lasting_ports(2)
         data, config, cluster_id = home / "data", home / "server.properties", new_cluster_id()
         places = PROPERTIES.format(
-            host=LOOPBACK, broker_port=broker_port, controller_port=controller_port, data=data
+            host=LOOPBACK,
+            broker_port=broker_port,
+            controller_port=controller_port,
+            data=data,
+            side_listener=f",SIDE://{LOOPBACK}:{side_door.port}" if side_door else "",
+            side_advertised=f",SIDE://{LOOPBACK}:{side_door.advertised}" if side_door else "",
         )
         config.write_text(places + common_properties(nodes=1))
         jvm = Jvm(java, jars, heap_mib=512)
