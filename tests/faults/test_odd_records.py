@@ -2,71 +2,32 @@
 
 import random
 from collections.abc import Callable
-from typing import cast
 
 import msgspec
 import pytest
-from confluent_kafka import Producer
 
-from overt.contracts.codec import decode
-from overt.contracts.messages import DeadLetter
 from overt.contracts.topics import (
     DEPLOYMENTS,
     FACES,
     FRAMES,
     MATCHES,
     TEMPLATES,
-    Topic,
-    dead_letter_topic,
 )
 from overt.runtime.broker import Record
-from overt.runtime.envelope import NotSealed, key_id_of, seal, unseal
-from overt.runtime.kafka_consumer import record_of
+from overt.runtime.envelope import key_id_of, seal, unseal
 
+from .records import letters, newest, of_this_run, put
 from .run import Outcome, Run
 from .stage import Stage
+
+# test_ciphertext looks for it here.
+__all__ = ["newest"]
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.models, pytest.mark.timeout(900)]
 
 Survives = Callable[[Callable[[Run], object]], Outcome]
-Place = tuple[int, int]
 SEALED = {"detect": FRAMES, "embed": FACES, "match": TEMPLATES, "alerts": MATCHES}
 SEED = 7
-
-
-def put(stage: Stage, topic: Topic, key: bytes, value: bytes) -> Place:
-    """Produce as anybody with access to Kafka could; return where it stands."""
-    producer = Producer({"bootstrap.servers": stage.system.kafka.bootstrap, "partitioner": "murmur2_random"})
-    delivered: list[Record] = []
-    producer.produce(topic.name, value, key, on_delivery=lambda _, at: delivered.append(record_of(at)))
-    assert producer.flush(10) == 0
-    return delivered[0].partition, delivered[0].offset
-
-
-def letters(stage: Stage, topic: Topic) -> dict[Place, DeadLetter]:
-    dead = dead_letter_topic(topic)
-    found = [cast("DeadLetter", decode(dead, one.value or b"")) for one in stage.system.topics.records(dead)]
-    return {(letter.partition, letter.offset): letter for letter in found}
-
-
-def newest(stage: Stage, topic: Topic) -> Record:
-    """Return the newest record of this run that stands on `topic`, as soon as there is one."""
-    found: list[Record] = []
-
-    def is_there() -> bool:
-        found[:] = [one for one in stage.system.topics.records(topic) if is_of_this_run(stage, one)]
-        return bool(found)
-
-    stage.until(is_there, f"something stands on {topic.name}")
-    return max(found, key=lambda record: record.timestamp_ms)
-
-
-def is_of_this_run(stage: Stage, record: Record) -> bool:
-    try:
-        key_id = key_id_of(record.value or b"")
-    except NotSealed:  # what an earlier test put there
-        return False
-    return any(key_id.startswith(f"{order}/") for order in stage.orders)
 
 
 def of_a_later_version(stage: Stage, service: str, record: Record) -> bytes:
@@ -131,7 +92,7 @@ def test_matches_delivered_again_in_any_order_change_nothing(survives: Survives,
     def again(run: Run) -> None:
         run.watch(stage.recording.out_s - stage.recording.in_s)
         newest(stage, MATCHES)
-        mine = [one for one in stage.system.topics.records(MATCHES) if is_of_this_run(stage, one)]
+        mine = of_this_run(stage, MATCHES)
         for record in chance.sample(mine * 2, k=2 * len(mine)):
             put(stage, MATCHES, record.key, record.value or b"")
 

@@ -69,14 +69,16 @@ def nobody_logs_in(_user: str) -> None:
 class Service:
     """One service as a process: its log, what it says of itself over HTTP, and its end."""
 
-    def __init__(self, name: str, told: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, name: str, told: Mapping[str, str], log: Path, module: Sequence[str] | None = None
+    ) -> None:
         self.name = name
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("OVERT_")}
         usual = {"OVERT_LOG_FORMAT": "json", "OVERT_HEALTH_PORT": "0"}
         # One log a start: what an earlier process said is not this one's.
         log.unlink(missing_ok=True)
         self.process = ServerProcess(
-            [sys.executable, "-m", *MODULES[name]], log=log, env={**inherited, **usual, **told}
+            [sys.executable, "-m", *(module or MODULES[name])], log=log, env={**inherited, **usual, **told}
         )
         self._client = httpx.Client(timeout=5, trust_env=False)
 
@@ -152,7 +154,8 @@ class Deployed:
     `cameras` maps the id of a camera to what ingest is told of it; `told` adds to what a service is told
     whenever it begins; the alerts' database is an SQLite file unless `alerts_database_url` names another.
     Where `login` knows logins, each service has the one of its own name and may do no more at Kafka than it
-    must; the topics are made, and looked at, with the operator's. Nothing runs before `start`.
+    must; the topics are made, and looked at, with the operator's. `modules` names what is run instead of the
+    usual. Nothing runs before `start`.
     """
 
     folder: Path
@@ -164,6 +167,7 @@ class Deployed:
     told: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     alerts_database_url: str = ""
     login: LoginOf = nobody_logs_in
+    modules: dict[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # Chosen once: after control was restarted, the others must find it where it was.
@@ -198,6 +202,7 @@ class Deployed:
             name,
             {**self._kafka_environment(name), **environment, **self.told.get(name, {}), **told},
             self.folder / f"{shown}.log",
+            self.modules.get(name),
         )
         return self.services[shown]
 
