@@ -13,7 +13,7 @@ from overt.contracts.topics import ALERT_WINDOWS, MATCHES
 
 from .alerts_stream import AlertsStream
 from .control_room import Browser
-from .deployed import PAGES
+from .deployed import PAGES, Service
 from .servers.kafka import KafkaServer
 from .servers.kafka_cluster import KafkaCluster
 from .servers.postgres import PostgresServer
@@ -85,6 +85,10 @@ def test_a_kill_between_database_and_commit_loses_nothing_and_doubles_nothing(al
     assert {event.entry_id for event in raised} == set(expected)
 
 
+def lag(worker: Service) -> float:
+    return worker.metric("overt_loop_lag_records", service="alerts", topic=MATCHES.name)
+
+
 def test_a_database_that_is_away_is_waited_for(own_kafka: KafkaServer, tmp_path: Path) -> None:
     with (
         PostgresServer.start() as database,
@@ -98,9 +102,11 @@ def test_a_database_that_is_away_is_waited_for(own_kafka: KafkaServer, tmp_path:
         alerts.send(*(alerts.match(number) for number in range(1, 40)))
         alerts.until(lambda: worker.said("trying again", part="matches") is not None, "it waits")
         assert not worker.ready
+        alerts.until(lambda: lag(worker) > 0, "its lag shows")
         database.restart()
         alerts.until(lambda: alerts.uncommitted() == 0, "it goes on")
         assert alerts.counts() == {"entry-1": 40}
+        alerts.until(lambda: lag(worker) == 0, "nothing waits any more")
         alerts.until(lambda: worker.ready, "the stream is ready again")
 
 

@@ -45,3 +45,13 @@ def test_a_group_that_cannot_be_asked_is_waited_for(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("overt.alerts.places.ASK_TIMEOUT_S", 0.2)
     with pytest.raises(BrokerAway, match="not known"):
         Places(NOWHERE, ManualClock(0)).next_of(0)
+
+
+def test_what_waits_is_counted_on_partitions_whose_place_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = places(monkeypatch, [7])
+    assert asked.waiting({0: 10, 1: 5}) == 0
+    asked.next_of(0)
+    asked.passed(1, 5)
+    assert asked.waiting({0: 10, 1: 5}) == 3
+    asked.forget()
+    assert asked.waiting({0: 10, 1: 5}) == 0

@@ -4,6 +4,8 @@ In a rebalance Faust drops records that it has fetched, goes on behind them, and
 gap in the topic: it would commit past matches that nobody saw. matches.v1 has no gaps.
 """
 
+from collections.abc import Mapping
+
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from overt.alerts.stream_app import GROUP, Cluster
@@ -17,7 +19,7 @@ BACK_AGAIN_S = 1.0
 
 
 class Places:
-    """The next offset of each partition. Belongs to one thread, but for `forget`."""
+    """The next offset of each partition. Belongs to one thread, but for `forget` and `waiting`."""
 
     def __init__(self, cluster: Cluster, clock: Clock) -> None:
         login = {} if cluster.login is None else cluster.login.client_config()
@@ -35,6 +37,10 @@ class Places:
         if known is None:
             known = self._next[partition] = self._committed(partition)
         return known
+
+    def waiting(self, ends: Mapping[int, int]) -> int:
+        """Return how many matches wait on partitions that end there; 0 where the place is not known yet."""
+        return sum(max(end - self._next.get(partition, end), 0) for partition, end in ends.items())
 
     def passed(self, partition: int, offset: int) -> None:
         """The match at `offset` has been taken."""

@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -204,22 +205,35 @@ class _Worker:
 
     async def _look_behind(self) -> None:
         """Notice what Faust dropped at the end of a partition: nothing comes after it that would show it."""
-        consumer: Any = self._app.consumer
         if self._in_hand or self._clock.monotonic_s() - self._last_s < BEHIND_S:
             return
-        for at in consumer.assignment():
-            end = consumer.highwater(at) if at.topic == MATCHES.name else None
-            if end is not None:
-                expected = await self._in_thread(self._next_of, at.partition)
-                if end > expected:
-                    self._skipped.setdefault(at, expected)
+        for at, end in self._ends().items():
+            expected = await self._in_thread(self._next_of, at.partition)
+            if end > expected:
+                self._skipped.setdefault(at, expected)
         self._last_s = self._clock.monotonic_s()
 
     async def _keep_in_turn(self) -> None:
         while True:
             await self._look_behind()
             await self._go_back()
+            if self._joined_at_s is not None:
+                self._taker.tell_lag(
+                    self._places.waiting({at.partition: end for at, end in self._ends().items()})
+                )
             await asyncio.sleep(STOP_CHECK_S)
+
+    def _ends(self) -> dict[Any, int]:
+        """Return where the partitions of matches that are read here end, as far as the last fetches told."""
+        consumer: Any = self._app.consumer
+        ends = {}
+        for at in consumer.assignment():
+            # Faust's own thread may just have given it away: then aiokafka asserts.
+            with suppress(AssertionError):
+                end = consumer.highwater(at) if at.topic == MATCHES.name else None
+                if end is not None:
+                    ends[at] = end
+        return ends
 
     def _next_of(self, partition: int, stop: threading.Event) -> int:
         return self._patience.until_done(lambda: self._places.next_of(partition), stop)

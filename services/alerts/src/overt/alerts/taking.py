@@ -55,6 +55,10 @@ class Taker:
         self._intake.count_repeated()
         self._metrics.idle()
 
+    def tell_lag(self, matches: int) -> None:
+        """Tell the metrics how many matches wait."""
+        self._metrics.lag(MATCHES.name, matches)
+
     def _until_done(self, action: Callable[[], T], stop: threading.Event) -> T:
         def attempt() -> T:
             self._metrics.age()
