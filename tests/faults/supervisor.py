@@ -14,7 +14,7 @@ from .passes import Playing
 
 # Kubernetes begins an ended container at once and waits after the second time; a test does not wait long.
 BACK_OFF_S = 1.0
-PATIENCE_S = 90.0
+PATIENCE_S = 150.0
 
 
 @dataclass(slots=True)

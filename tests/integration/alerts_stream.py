@@ -34,7 +34,7 @@ from overt.runtime.keys import KeyRing
 
 from .deployed import PAGES, Service
 
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 DEPLOYMENT = "dep-1"
 FINGERPRINT = "ab" * 32
 JPEG = b"\xff\xd8\xff" + bytes(400) + b"\xff\xd9"

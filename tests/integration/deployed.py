@@ -31,7 +31,7 @@ from .servers.process import LOOPBACK, ServerProcess, lasting_ports
 from .servers.serve import login_environment
 from .topics_seen import TopicsSeen
 
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 # From the signal to the end; Kubernetes kills after it.
 GRACE_S = 30.0
 TAIL_LINES = 25

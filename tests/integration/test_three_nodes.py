@@ -17,7 +17,7 @@ from .servers.kafka_cluster import KafkaCluster
 
 pytestmark = pytest.mark.integration
 
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 
 
 @pytest.fixture(scope="module")
