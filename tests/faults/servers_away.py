@@ -1,4 +1,4 @@
-"""Takes a server that Overt needs away for a while, gives it back on what it left, and measures what follows."""
+"""Takes a server that Overt needs away for a while, and gives it back on what it left."""
 
 import contextlib
 import signal
@@ -6,23 +6,12 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 
-import psutil
+from tests.integration.deployed import PAGES
+from tests.integration.servers.postgres import PostgresServer
 
-from tests.integration.deployed import Service
-
-from .run import Run
 from .stage import Stage
 from .supervisor import Outage
-
-
-@dataclass(frozen=True, slots=True)
-class Away:
-    """After how many seconds everything worked again, and by how much a process grew at most meanwhile."""
-
-    works_again_s: float
-    grew_mb: float
 
 
 @contextmanager
@@ -88,32 +77,29 @@ FAULTS: Mapping[str, Callable[[Stage], AbstractContextManager[object]]] = {
 }
 
 
-def endure(run: Run, fault: AbstractContextManager[object], seconds: float) -> Away:
-    """Let `fault` last, then wait until pictures are looked at and every service is ready again.
-
-    The time counts from when the server answers again.
-    """
-    stage = run.stage
-    before = _memory_mb(stage)
-    with fault:
-        run.watch(seconds)
-        grew_mb = max(after - before[name] for name, after in _memory_mb(stage).items())
-    detect = stage.system.services["detect"]
-    read = _frames_read(stage)
-    took_s = stage.until(lambda: _works(stage, detect, read), "everything works again")
-    return Away(took_s, grew_mb)
+@contextmanager
+def on_postgres(stage: Stage) -> Iterator[PostgresServer]:
+    """Keep the alerts in a PostgreSQL of its own while the block lasts; no order may be active at its ends."""
+    before = stage.system.alerts_database_url
+    with PostgresServer.start() as postgres:
+        _switch(stage, postgres.database())
+        try:
+            yield postgres
+        finally:
+            _switch(stage, before)
 
 
-def _works(stage: Stage, detect: Service, read: float) -> bool:
-    if stage.system.services["detect"] is not detect:
-        read = 0.0  # a new process counts from the beginning
-    return _frames_read(stage) > read and all(one.ready for one in stage.system.services.values())
+def _switch(stage: Stage, url: str) -> None:
+    stage.system.alerts_database_url = url
+    for name in ("alerts", PAGES):
+        stage.begin_anew(name)
 
 
-def _frames_read(stage: Stage) -> float:
-    return stage.metric("detect", "overt_loop_records_total", topic="frames.v1", outcome="read")
-
-
-def _memory_mb(stage: Stage) -> dict[str, float]:
-    services = stage.system.services.items()
-    return {name: psutil.Process(one.process.pid).memory_info().rss / 1e6 for name, one in services}
+@contextmanager
+def postgres_away(postgres: PostgresServer) -> Iterator[None]:
+    """Stop PostgreSQL in order for as long as the block lasts; return once it answers again."""
+    postgres.stop()
+    try:
+        yield
+    finally:
+        postgres.restart()

@@ -2,8 +2,9 @@
 
     make soak ARGS="--minutes 60"
 
-The first part is left out as warm-up: allocators, caches and connections fill then. Exit 1 when a process grew
-by more than is allowed. With --out each sample goes to samples.csv.
+The first part is left out as warm-up: allocators, caches and connections fill then. The last line says whether
+it held; exit 1 when it did not: a process grew by more than is allowed or ended by itself, anything was lost or
+doubled, or no pass was to be seen. With --out each sample goes to samples.csv.
 """
 
 import argparse
@@ -11,16 +12,14 @@ import csv
 import statistics
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
-from tests.integration.deployed import Service
-
 from .run import Outcome, Run
+from .sample import Sample, sampled
 from .stage import Stage, servers, staged
+from .verdict import last_line, reasons_in_outcome
 
 CAMERAS, SLOWER = 2, 4
 EVERY_S = 2.0
@@ -29,17 +28,6 @@ MAX_RSS_SHARE = 0.05
 # A connection more or a thread of a pool that was not needed before is no leak.
 MAX_MORE = 2
 BARS = " ▁▂▃▄▅▆▇█"
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """What one process held at a moment; a service's children (cameras) count with it."""
-
-    at_s: float
-    process: str
-    rss_mb: float
-    files: int
-    threads: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +52,6 @@ class Growth:
         """Whether it stayed within what is allowed."""
         more = max(self.files_more, self.threads_more)
         return self.rss_share <= MAX_RSS_SHARE and more <= MAX_MORE
-
-
-def sampled(services: Mapping[str, Service], at_s: float) -> Sequence[Sample]:
-    """Look at every process once; one that has just ended is passed over."""
-    found = []
-    for name, service in services.items():
-        try:
-            whole = psutil.Process(service.process.pid)
-            family = [whole, *whole.children(recursive=True)]
-            found.append(
-                Sample(
-                    at_s,
-                    name,
-                    sum(one.memory_info().rss for one in family) / 1e6,
-                    sum(one.num_fds() for one in family),
-                    sum(one.num_threads() for one in family),
-                )
-            )
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return found
 
 
 def growth(process: str, samples: Sequence[Sample]) -> Growth:
@@ -179,7 +146,9 @@ def main() -> int:
     if told.out is not None:
         told.out.mkdir(parents=True, exist_ok=True)
         save(told.out / "samples.csv", samples)
-    return 0 if outcome.conserved and all(one.is_flat for one in grown) else 1
+    reasons = [*(f"{one.process} grew" for one in grown if not one.is_flat), *reasons_in_outcome(outcome)]
+    sys.stdout.write(last_line(reasons) + "\n")
+    return 1 if reasons else 0
 
 
 if __name__ == "__main__":

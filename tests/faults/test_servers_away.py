@@ -2,17 +2,18 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from tests.integration.deployed import PAGES, Report
-from tests.integration.servers.postgres import PostgresServer
+from tests.integration.deployed import Report
 
+from .away import in_words
+from .endure import endure
 from .run import Outcome, Run
-from .servers_away import FAULTS, endure, restart_broker
+from .servers_away import FAULTS, on_postgres, postgres_away, restart_broker
 from .stage import Stage
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.models, pytest.mark.timeout(900)]
@@ -26,8 +27,9 @@ MAX_MORE_MB = 250.0
 
 def away(run: Run, fault: AbstractContextManager[object], report: Report) -> None:
     found = endure(run, fault, AWAY_S)
-    report(f"works again after {found.works_again_s:.1f} s; grew by at most {found.grew_mb:.0f} MB meanwhile")
+    report(in_words(found))
     assert found.grew_mb < MAX_MORE_MB
+    assert found.pictures.missed_uncounted == 0
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -70,23 +72,7 @@ def fill_up(path: Path) -> None:
 
 
 def test_postgresql_may_be_restarted_and_be_away(survives: Survives, stage: Stage, report: Report) -> None:
-    system, sqlite_url = stage.system, stage.system.alerts_database_url
-    with PostgresServer.start() as postgres:
-
-        @contextmanager
-        def stopped() -> Iterator[None]:
-            postgres.stop()
-            yield
-            postgres.restart()
-
-        def switch(url: str) -> None:
-            system.alerts_database_url = url
-            for name in ("alerts", PAGES):
-                stage.begin_anew(name)
-
-        switch(postgres.database())
-        try:
-            outcome = survives(lambda run: away(run, stopped(), report))
-            assert outcome.ended_by_themselves == []
-        finally:
-            switch(sqlite_url)
+    with on_postgres(stage) as postgres:
+        outcome = survives(lambda run: away(run, postgres_away(postgres), report))
+        assert outcome.ended_by_themselves == []
+        stage.stop_orders()
