@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 from overt.cli.demo import DemoFiles, prepare
 from overt.cli.models import models_dir
 from tests.integration.conftest import enrol
-from tests.integration.deployed import PROCESSES, Deployed
+from tests.integration.deployed import PROCESSES, Deployed, LoginOf, nobody_logs_in
 from tests.integration.servers.kafka import KafkaServer
 from tests.integration.servers.milvus import MilvusServer
 from tests.integration.topics_seen import READERS
@@ -121,11 +121,19 @@ class Stage:
 
 @contextmanager
 def staged(
-    kafka: KafkaServer, milvus: MilvusServer, demo: DemoFiles, *, cameras: int, slower: int, disk_mb: int = 0
+    kafka: KafkaServer,
+    milvus: MilvusServer,
+    demo: DemoFiles,
+    *,
+    cameras: int,
+    slower: int,
+    disk_mb: int = 0,
+    login: LoginOf = nobody_logs_in,
 ) -> Iterator[Stage]:
     """Start Overt with that many cameras over servers that run; it ends with the block.
 
-    `disk_mb`: the alerts' database gets a disk of its own of that size, where this user may make one.
+    `disk_mb`: the alerts' database gets a disk of its own of that size, where this user may make one. `login`:
+    see Deployed.
     """
     with tempfile.TemporaryDirectory(prefix="overt-faults-") as name, ExitStack() as undo:
         folder = Path(name)
@@ -141,7 +149,8 @@ def staged(
         settings = {name: {"OVERT_KAFKA_INSTANCE_ID": f"{name}-0"} for name in PROCESSES}
         settings["detect"]["OVERT_DETECT_FRESHNESS_S"] = str(FRESHNESS_S)
         settings["alerts"]["OVERT_ALERTS_WINDOW_S"] = str(recording.window_s)
-        with Deployed(folder, kafka, milvus, models_dir(demo.clip.parents[1]), told, told=settings) as system:
+        models = models_dir(demo.clip.parents[1])
+        with Deployed(folder, kafka, milvus, models, told, told=settings, login=login) as system:
             system.start()
             enrol(system, demo)
             orders: list[str] = []
