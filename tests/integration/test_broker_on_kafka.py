@@ -103,6 +103,37 @@ def test_an_instance_that_comes_back_under_its_name_goes_on_without_a_rebalance(
         assert not mine & {partition for partition, _ in second.places() - before}
 
 
+def test_a_member_that_is_fenced_once_joins_anew_and_what_was_not_committed_comes_again(
+    kafka: KafkaServer,
+) -> None:
+    world = world_on_kafka(kafka)
+    broker = KafkaBroker(kafka.bootstrap, client_id="test", instance_id="one", config=QUICK)
+    world.send(*numbered(10))
+    with closing(broker.consumer(world.group, [world.events])) as member:
+        batch = read(member, 10)
+        with closing(broker.consumer(world.group, [world.events])) as stranger:
+            until(lambda: [stranger.poll(100, 0.1), stranger.joined()][1])
+        with pytest.raises(CommitRefused):
+            member.commit()
+        assert set(values(read(member, 10))) == set(values(batch))
+        member.commit()
+
+
+def test_two_processes_of_one_name_do_not_fence_each_other_for_ever(kafka: KafkaServer) -> None:
+    world = world_on_kafka(kafka)
+    broker = KafkaBroker(kafka.bootstrap, client_id="test", instance_id="one", config=QUICK)
+    with (
+        closing(broker.consumer(world.group, [world.events])) as first,
+        closing(broker.consumer(world.group, [world.events])) as second,
+    ):
+
+        def both_poll() -> bool:
+            return any([first.poll(100, 0.1), second.poll(100, 0.1)])
+
+        with pytest.raises(BrokerError, match="OVERT_KAFKA_INSTANCE_ID"):
+            until(both_poll)
+
+
 def test_a_full_send_queue_makes_the_producer_wait_and_loses_nothing(kafka: KafkaServer) -> None:
     world = world_on_kafka(kafka, **{"queue.buffering.max.messages": 3})
     world.send(*numbered(200))

@@ -11,7 +11,6 @@ from structlog.testing import capture_logs
 
 from overt.runtime.broker import CommitRefused
 from overt.runtime.kafka_consumer import KafkaConsumer
-from overt.runtime.kafka_errors import ClientErrors
 
 Places = dict[int, int]
 
@@ -95,7 +94,7 @@ def client() -> ClientDouble:
 
 @pytest.fixture
 def consumer(client: ClientDouble) -> KafkaConsumer:
-    consumer = KafkaConsumer(cast("Client", client), "group", ["events"], ClientErrors())
+    consumer = KafkaConsumer(lambda _: cast("Client", client), "group", ["events"])
     assert len(consumer.poll(100, 0)) == 2
     return consumer
 
@@ -137,7 +136,7 @@ def test_a_member_that_the_group_no_longer_knows_commits_nothing_old(
 
 
 def reader(client: ClientDouble) -> KafkaConsumer:
-    return KafkaConsumer(cast("Client", client), "group", ["events"], ClientErrors())
+    return KafkaConsumer(lambda _: cast("Client", client), "group", ["events"])
 
 
 def test_what_lies_between_the_committed_offset_and_the_first_record_has_expired() -> None:

@@ -108,13 +108,16 @@ class KafkaBroker:
 
     def consumer(self, group: str, topics: Sequence[str]) -> KafkaConsumer:
         """See Broker. Raises BrokerError for a topic that does not exist or a cluster out of reach."""
-        errors = ClientErrors()
         member = {"group.id": group}
         if self._instance_id is not None:
             member["group.instance.id"] = f"{self._instance_id}.{group}"
-        client = Client({**self._client(CONSUMER, errors), **member})
-        require_topics(client, self._bootstrap, topics)
-        return KafkaConsumer(client, group, topics, errors)
+
+        def connect(errors: ClientErrors) -> Client:
+            client = Client({**self._client(CONSUMER, errors), **member})
+            require_topics(client, self._bootstrap, topics)
+            return client
+
+        return KafkaConsumer(connect, group, topics)
 
     def producer(self) -> KafkaProducer:
         """See Broker. Raises BrokerError when the cluster is out of reach.

@@ -1,14 +1,23 @@
 """A member of a consumer group on Kafka: batches as soon as there is a record, commits that know a rebalance."""
 
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+import structlog
 from confluent_kafka import Consumer as Client
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from overt.runtime.broker import BrokerAway, BrokerError, CommitRefused, Record
 from overt.runtime.kafka_errors import AWAY, ClientErrors
 from overt.runtime.kafka_expired import Expired, Place, place_of
+
+log = structlog.get_logger()
+
+# Somebody joined under this member's name. librdkafka says so in the text of a fatal error alone.
+FENCED = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
+# Twice within this time is no member that overtook itself: there are two processes of one name.
+FENCED_AGAIN_S = 60.0
 
 # The group has moved on without this member, or is about to.
 MOVED_ON = frozenset(
@@ -22,30 +31,50 @@ MOVED_ON = frozenset(
         KafkaError._ASSIGNMENT_LOST,  # noqa: SLF001 - librdkafka's own codes begin with an underscore
         KafkaError._MAX_POLL_EXCEEDED,  # noqa: SLF001
         KafkaError._STATE,  # noqa: SLF001
+        KafkaError._FATAL,  # noqa: SLF001 - polling says why
     }
 )
 
 
 class KafkaConsumer:
-    """See Consumer."""
+    """See Consumer.
 
-    def __init__(self, client: Client, group: str, topics: Sequence[str], errors: ClientErrors) -> None:
-        self._client = client
+    A static member that joins again after its coordinator was silent may be fenced by its own earlier
+    attempt, and librdkafka never gets over that: then this one begins anew with another client, and what
+    was not committed comes again.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[ClientErrors], Client],
+        group: str,
+        topics: Sequence[str],
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`connect` makes a client that reports its errors where it is told."""
+        self._connect = connect
         self._group = group
         self._topics = topics
-        self._errors = errors
-        self._expired = Expired(client)
+        self._monotonic_s = monotonic_s
+        self._fenced_s: float | None = None
         self._uncommitted: dict[Place, int] = {}
         self._lost: set[Place] = set()
         self._paused = False
-        self._joined = False
         self._closed = False
-        client.subscribe(
-            list(topics), on_assign=self._on_come, on_revoke=self._on_gone, on_lost=self._on_lost
+        self._expired = Expired()
+        self._join()
+
+    def _join(self) -> None:
+        self._joined = False
+        self._errors = ClientErrors()
+        self._client = self._connect(self._errors)
+        self._expired.ask(self._client)
+        self._client.subscribe(
+            list(self._topics), on_assign=self._on_come, on_revoke=self._on_gone, on_lost=self._on_lost
         )
 
     def poll(self, max_records: int, timeout_s: float) -> Sequence[Record]:
-        """See Consumer. Raises BrokerError."""
+        """See Consumer. Raises BrokerError, also when another process has the same name."""
         if self._closed:
             raise BrokerError("the consumer is closed")
         self._errors.check()
@@ -54,12 +83,27 @@ class KafkaConsumer:
             first = self._client.poll(timeout_s)
             if first is None:
                 return []
+            if _is_fenced(first):
+                self._join_anew()
+                return []
             records = self._take([first])
             if max_records > 1:
                 records += self._take(self._client.consume(max_records - 1, 0))
         except KafkaException as error:
             raise BrokerError(f"reading from Kafka failed: {error.args[0].str()}") from None
         return records
+
+    def _join_anew(self) -> None:
+        now_s, before_s = self._monotonic_s(), self._fenced_s
+        if before_s is not None and now_s - before_s < FENCED_AGAIN_S:
+            raise BrokerError(
+                f"group {self._group}: another process has the same OVERT_KAFKA_INSTANCE_ID; give each its own"
+            )
+        self._fenced_s = now_s
+        log.warning("fenced in its group, joins it anew", group=self._group)
+        self._on_gone(self._client, [TopicPartition(*place) for place in self._uncommitted])
+        self._client.close()
+        self._join()
 
     def commit(self) -> None:
         """See Consumer. What stayed with this member is committed even when other partitions moved."""
@@ -166,6 +210,11 @@ class KafkaConsumer:
         """The group went on without this member, or the broker is away: polling joins again."""
         self._joined = False
         self._on_gone(client, partitions)
+
+
+def _is_fenced(message: Message) -> bool:
+    error = message.error()
+    return error is not None and error.code() == KafkaError._FATAL and FENCED in error.str()  # noqa: SLF001
 
 
 def record_of(message: Message) -> Record:

@@ -22,10 +22,15 @@ class Expired:
     gaps: they are not compacted, and nobody writes to them in transactions.
     """
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self) -> None:
+        self._client: Client | None = None
         self._next: dict[Place, int] = {}
         self._missed: Counter[str] = Counter()
+
+    def ask(self, client: Client) -> None:
+        """From now on `client` says what its group has committed."""
+        self._client = client
+        self._next = {}
 
     def note(self, records: Sequence[Record]) -> None:
         """Look for gaps before and between `records`, which come next on their partitions."""
@@ -53,7 +58,7 @@ class Expired:
 
     def _committed(self, places: set[Place]) -> dict[Place, int]:
         """Return where the group stands, as far as it has committed anything and says so."""
-        if not places:
+        if not places or self._client is None:
             return {}
         try:
             answers = self._client.committed([TopicPartition(*place) for place in places], ASK_TIMEOUT_S)
