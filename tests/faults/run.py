@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -10,7 +10,8 @@ from overt.cli.runs import AlertLine, differences
 
 from .ledger import Books, Span, demanded, differing, labelled, name_of, read_books
 from .passes import Pass, appearances, passes, undisturbed_s
-from .stage import Stage
+from .stage import FRESHNESS_S, RATE_HZ, Stage
+from .supervisor import Outage
 
 ENTRY = "blue-list-1"
 # A pass of which at least this long is seen without a disturbance must raise an alert.
@@ -20,6 +21,9 @@ CATCH_UP_S = 2.0
 # Between what the label says and what the log of ingest says of the beginning.
 SLACK_S = 3.0
 JUDGE_EVERY_S = 1.0
+LOOK_EVERY_S = 1.0
+# Of the pictures that were due, not looked at because they were old by then: the machine was behind.
+BEHIND_SHARE = 0.5
 # What a picture passes on its way; without control no key is renewed.
 ON_THE_WAY = ("ingest", "detect", "embed", "match", "control", "broker", "milvus")
 
@@ -53,9 +57,12 @@ class Run:
 
     stage: Stage
     _judged_s: float = 0.0
+    _looked_s: float = field(default_factory=time.time)
+    _skipped: float = 0.0
 
     def __post_init__(self) -> None:
         self.stage.judges.made.clear()
+        self._skipped = self._skipped_now()
 
     def judge(self) -> None:
         """Let somebody judge, once a second."""
@@ -63,11 +70,29 @@ class Run:
             self._judged_s = time.monotonic()
             self.stage.judges.judge_one()
 
+    def note_behind(self) -> None:
+        """Write down as an outage what detect had no time to look at: such pictures are lost by design."""
+        since_s, now_s = self._looked_s, time.time()
+        if now_s - since_s < LOOK_EVERY_S:
+            return
+        due = RATE_HZ * len(self.stage.cameras) * (now_s - since_s)
+        before, self._skipped = self._skipped, self._skipped_now()
+        self._looked_s = now_s
+        if self._skipped - before > BEHIND_SHARE * due:
+            self.stage.supervisor.outages.append(Outage("detect", "behind", since_s - FRESHNESS_S, now_s))
+
+    def _skipped_now(self) -> float:
+        return sum(
+            self.stage.metric("detect", "overt_detect_frames_skipped_total", reason=reason)
+            for reason in ("stale", "superseded")
+        )
+
     def watch(self, seconds: float, every: Callable[[], object] = lambda: None) -> None:
         """Let time pass while people judge."""
 
         def both() -> None:
             self.judge()
+            self.note_behind()
             every()
 
         self.stage.watch(seconds, both)

@@ -10,8 +10,8 @@ from .stage import Stage
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.models, pytest.mark.timeout(900)]
 
-PLAN = Plan(minutes=1.5, kills=9, cameras=2, seed=7, broker_every_s=60, slower=3)
-SOAK_MINUTES = 3.0
+PLAN = Plan(minutes=2, kills=12, cameras=2, seed=7, broker_every_s=60, slower=3)
+SOAK_MINUTES = 5.0
 
 
 def test_random_kills_under_load_lose_nothing_and_double_nothing(stage: Stage, report: Report) -> None:

@@ -13,9 +13,9 @@ from overt.runtime.broker import Record
 from overt.runtime.envelope import key_id_of, unseal
 from overt.runtime.keys import KeyGone, KeySource
 
+from .records import newest
 from .run import Run
 from .stage import Stage
-from .test_odd_records import newest
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.models, pytest.mark.timeout(900)]
 

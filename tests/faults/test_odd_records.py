@@ -21,7 +21,6 @@ from .run import Outcome, Run
 from .stage import Stage
 
 # test_ciphertext looks for it here.
-__all__ = ["newest"]
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.models, pytest.mark.timeout(900)]
 
