@@ -9,8 +9,8 @@ from confluent_kafka import Consumer as Client
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from structlog.testing import capture_logs
 
-from overt.runtime.broker import CommitRefused
-from overt.runtime.kafka_consumer import KafkaConsumer
+from overt.runtime.broker import BrokerError, CommitRefused
+from overt.runtime.kafka_consumer import FENCED, KafkaConsumer
 
 Places = dict[int, int]
 
@@ -81,6 +81,9 @@ class ClientDouble:
         if refusal is not None:
             raise KafkaException(KafkaError(refusal))
         return []
+
+    def close(self) -> None:
+        pass
 
     def revoke(self, number: int) -> None:
         assert self.on_revoke is not None
@@ -176,3 +179,33 @@ def test_what_another_member_read_meanwhile_has_not_expired() -> None:
     client.stands, client.messages = {0: 30}, [Delivered(0, 31)]
     consumer.poll(100, 0)
     assert consumer.expired() == {"events": 1}
+
+
+@dataclass(frozen=True)
+class Fenced(Delivered):
+    """What librdkafka hands over when somebody joined under this member's name."""
+
+    def error(self) -> Any:
+        return KafkaError(KafkaError._FATAL, f"Fatal error: {FENCED}: OffsetCommit failed")
+
+
+@pytest.mark.parametrize("before", [[], [Delivered(0, 5)]], ids=["at first", "behind a record"])
+def test_a_fenced_member_begins_anew_and_what_was_not_committed_comes_again(
+    client: ClientDouble, consumer: KafkaConsumer, before: list[Delivered]
+) -> None:
+    client.messages = [*before, Fenced(0, 6)]
+    assert consumer.poll(100, 0) == []
+    with pytest.raises(CommitRefused, match="2 partitions moved"):
+        consumer.commit()
+    client.messages = [Delivered(0, 4)]
+    assert len(consumer.poll(100, 0)) == 1
+    consumer.commit()
+    assert client.commits == [{0: 5}]
+
+
+def test_a_member_fenced_twice_has_a_namesake(client: ClientDouble, consumer: KafkaConsumer) -> None:
+    client.messages = [Fenced(0, 6)]
+    assert consumer.poll(100, 0) == []
+    client.messages = [Fenced(0, 6)]
+    with pytest.raises(BrokerError, match="OVERT_KAFKA_INSTANCE_ID"):
+        consumer.poll(100, 0)

@@ -65,7 +65,7 @@ class KafkaConsumer:
         self._join()
 
     def _join(self) -> None:
-        self._joined = False
+        self._joined = self._fenced = False
         self._errors = ClientErrors()
         self._client = self._connect(self._errors)
         self._expired.ask(self._client)
@@ -83,14 +83,14 @@ class KafkaConsumer:
             first = self._client.poll(timeout_s)
             if first is None:
                 return []
-            if _is_fenced(first):
-                self._join_anew()
-                return []
             records = self._take([first])
             if max_records > 1:
                 records += self._take(self._client.consume(max_records - 1, 0))
         except KafkaException as error:
             raise BrokerError(f"reading from Kafka failed: {error.args[0].str()}") from None
+        if self._fenced:
+            self._join_anew()
+            return []
         return records
 
     def _join_anew(self) -> None:
@@ -179,8 +179,11 @@ class KafkaConsumer:
         return records
 
     def _passes(self, message: Message) -> bool:
-        """Whether this tells of something that polling again gets over: a group that went on, a broker away."""
+        """Whether this tells of something to get over: a group that went on, a broker away, a fenced member."""
         error = message.error()
+        if error is not None and error.code() == KafkaError._FATAL and FENCED in error.str():  # noqa: SLF001
+            self._fenced = True
+            return True
         if error is None or error.code() not in AWAY | {KafkaError._MAX_POLL_EXCEEDED}:  # noqa: SLF001
             return False
         self._errors.report(error)
@@ -210,11 +213,6 @@ class KafkaConsumer:
         """The group went on without this member, or the broker is away: polling joins again."""
         self._joined = False
         self._on_gone(client, partitions)
-
-
-def _is_fenced(message: Message) -> bool:
-    error = message.error()
-    return error is not None and error.code() == KafkaError._FATAL and FENCED in error.str()  # noqa: SLF001
 
 
 def record_of(message: Message) -> Record:
