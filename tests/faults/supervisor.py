@@ -46,6 +46,7 @@ class Supervisor:
         service = self.system.services[name]
         service.process.send(signal.SIGKILL)
         outage = self._again(name, cause)
+        outage.cause = cause  # also when it had just ended by itself
         outage.times += 1
         return outage
 

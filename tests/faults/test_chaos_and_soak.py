@@ -19,6 +19,7 @@ def test_random_kills_under_load_lose_nothing_and_double_nothing(stage: Stage, r
     report(in_words(told))
     assert sum(told.kills.values()) == PLAN.kills
     assert told.outcome.conserved, told.outcome
+    assert told.outcome.ended_by_themselves == []
     assert told.outcome.judgements_made >= 1
 
 
@@ -26,5 +27,6 @@ def test_nothing_grows(stage: Stage, report: Report) -> None:
     _, grown, outcome = soak(stage, SOAK_MINUTES)
     report("\n" + table(grown))
     assert outcome.conserved, outcome
+    assert outcome.ended_by_themselves == []
     assert {one.process for one in grown} == set(MODULES)
     assert [one.process for one in grown if not one.is_flat] == []

@@ -85,6 +85,12 @@ class ClientDouble:
     def close(self) -> None:
         pass
 
+    def assignment(self) -> list[TopicPartition]:
+        return []
+
+    def pause(self, _: list[TopicPartition]) -> None:
+        pass
+
     def revoke(self, number: int) -> None:
         assert self.on_revoke is not None
         self.on_revoke(self, [TopicPartition("events", number)])
@@ -124,9 +130,36 @@ def test_what_goes_after_a_commit_in_a_rebalance_is_not_committed(
     client.revoke(1)
     client.messages = [Delivered(0, 5)]
     assert len(consumer.poll(100, 0)) == 1
+    consumer.commit()
+    assert client.commits[-1] == {0: 6}
+
+
+def test_what_comes_after_a_partition_went_and_came_back_is_held(
+    client: ClientDouble, consumer: KafkaConsumer
+) -> None:
+    refuse(consumer, client, KafkaError.REBALANCE_IN_PROGRESS)
+    client.revoke(0)
+    client.messages = [Delivered(0, 4)]
+    (record,) = consumer.poll(100, 0)
+    assert consumer.holds(record)
+    consumer.commit()
+    assert client.commits[-1][0] == 5
+
+
+def test_of_a_partition_that_went_and_came_back_within_a_batch_nothing_is_committed(
+    client: ClientDouble, consumer: KafkaConsumer
+) -> None:
+    consumer.commit()
+    client.messages = [Delivered(1, 8), Delivered(0, 5)]
+    consumer.poll(100, 0)
+    client.revoke(0)
+    consumer.pause()
+    client.messages = [Delivered(0, 5)]  # before it is paused again
+    (record,) = consumer.poll(100, 0)
+    assert not consumer.holds(record)
     with pytest.raises(CommitRefused, match="1 partitions moved"):
         consumer.commit()
-    assert client.commits[-1] == {0: 6}
+    assert client.commits[-1] == {1: 9}
 
 
 @pytest.mark.parametrize("code", [KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION])

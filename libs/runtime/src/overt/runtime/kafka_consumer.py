@@ -17,7 +17,7 @@ log = structlog.get_logger()
 # Somebody joined under this member's name. librdkafka says so in the text of a fatal error alone.
 FENCED = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
 # Twice within this time is no member that overtook itself: there are two processes of one name.
-FENCED_AGAIN_S = 60.0
+FENCED_AGAIN_S = 15.0
 
 # The group has moved on without this member, or is about to.
 MOVED_ON = frozenset(
@@ -81,6 +81,9 @@ class KafkaConsumer:
         # `consume` waits the whole time unless it can fill the batch, so: wait for the first, drain the rest.
         try:
             first = self._client.poll(timeout_s)
+            if not self._paused:
+                # What went until now was of a batch that is over: what comes after it is held.
+                self._lost = set()
             if first is None:
                 return []
             records = self._take([first])
@@ -109,7 +112,9 @@ class KafkaConsumer:
         """See Consumer. What stayed with this member is committed even when other partitions moved."""
         if self._closed:
             raise CommitRefused(f"group {self._group} was left")
-        done = [TopicPartition(topic, number, at) for (topic, number), at in self._uncommitted.items()]
+        # A place that went and came back stays out: of its records some may not have been handled.
+        kept = {place: at for place, at in self._uncommitted.items() if place not in self._lost}
+        done = [TopicPartition(topic, number, at) for (topic, number), at in kept.items()]
         # BrokerAway passes here: what was to be committed stays so, for the next try.
         refused = self._refused(done) if done else None
         lost, self._lost = self._lost, set()
@@ -143,7 +148,11 @@ class KafkaConsumer:
     def lag(self) -> Mapping[str, int]:
         """See Consumer: by the answers to the last fetches, so nothing is asked and it stands still in a pause."""
         waiting = Counter(dict.fromkeys(self._topics, 0))
-        for at in self._client.position(self._client.assignment()):
+        try:
+            places = self._client.position(self._client.assignment())
+        except KafkaException:  # a fenced client: polling says so
+            return waiting
+        for at in places:
             ends = self._client.get_watermark_offsets(at, cached=True)
             # Negative: not known yet.
             waiting[at.topic] += max(ends[1] - at.offset, 0) if ends and min(ends[1], at.offset) >= 0 else 0

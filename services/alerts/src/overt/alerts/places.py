@@ -69,5 +69,7 @@ class Places:
             first, _ = self._client.get_watermark_offsets(place, timeout=ASK_TIMEOUT_S)
         except KafkaException as error:
             raise BrokerAway(f"what was committed is not known: {error.args[0].name()}") from None
+        if committed.error is not None:
+            raise BrokerAway(f"what was committed is not known: {committed.error.name()}")
         # Nothing committed yet (a negative offset), or retention has taken what was: the oldest there is.
         return max(committed.offset, first)

@@ -122,7 +122,7 @@ class _Worker:
             await self._app.start()
             in_turn = asyncio.create_task(self._keep_in_turn())
             await self._until(lambda: self._stop.is_set() or self._app.crashed or in_turn.done())
-            if in_turn.done():
+            if in_turn.done() and not self._app.crashed:
                 in_turn.result()  # raises: it has no end of its own
             in_turn.cancel()
         except KafkaError as error:
@@ -163,10 +163,12 @@ class _Worker:
 
     async def _fold(self, stream: Any) -> None:  # Faust types only part of a stream
         async for event in stream.noack().events():
-            self._in_hand = True
             folding = asyncio.create_task(self._in_turn(event))
-            await asyncio.wait([folding])
-            self._in_hand, self._last_s = False, self._clock.monotonic_s()
+            self._in_hand = True
+            try:
+                await asyncio.wait([folding])
+            finally:
+                self._in_hand, self._last_s = False, self._clock.monotonic_s()
             self._failure = folding.exception()
             if self._failure is not None:
                 # Nothing escapes, nothing goes on: the process ends.
@@ -184,7 +186,8 @@ class _Worker:
         if offset <= expected:
             await self._fold_one(event)
             self._places.passed(at.partition, offset)
-            self._skipped.pop(at, None)
+            if self._skipped.pop(at, None) is not None:
+                self._forget_gap(at)  # before this one is acknowledged
             return True
         self._skipped.setdefault(at, expected)
         return False
@@ -196,12 +199,16 @@ class _Worker:
             if not self._places.may_go_back(at.partition):
                 continue
             log.warning("faust skipped matches, going back", partition=at.partition, offset=expected)
-            # It would commit what it skipped once a later one is acknowledged.
-            consumer._gap.pop(at, None)  # noqa: SLF001 - nothing public takes it back
             try:
                 await consumer.seek(at, expected)
             except KafkaError:
                 self._skipped.pop(at, None)  # moved to another worker meanwhile
+            self._forget_gap(at)
+
+    def _forget_gap(self, at: Any) -> None:
+        """Faust would commit what it took for a gap in the topic once a later match is acknowledged."""
+        consumer: Any = self._app.consumer
+        consumer._gap.pop(at, None)  # noqa: SLF001 - nothing public takes it back
 
     async def _look_behind(self) -> None:
         """Notice what Faust dropped at the end of a partition: nothing comes after it that would show it."""
