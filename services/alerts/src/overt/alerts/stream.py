@@ -35,6 +35,8 @@ log = structlog.get_logger()
 # Of one entry in one window; what is forgotten is known again by the database.
 MARKS_KEPT = 200
 STOP_CHECK_S = 0.05
+# Of Kafka: they are signed, of 64 bits.
+LAST_OFFSET = 2**63 - 1
 # So long without a match, and it is looked whether there is one.
 BEHIND_S = 2.0
 
@@ -186,8 +188,8 @@ class _Worker:
         if offset <= expected:
             await self._fold_one(event)
             self._places.passed(at.partition, offset)
-            if self._skipped.pop(at, None) is not None:
-                self._forget_gap(at)  # before this one is acknowledged
+            self._skipped.pop(at, None)
+            self._forget_gaps(at, offset)  # before this one is acknowledged
             return True
         self._skipped.setdefault(at, expected)
         return False
@@ -203,12 +205,15 @@ class _Worker:
                 await consumer.seek(at, expected)
             except KafkaError:
                 self._skipped.pop(at, None)  # moved to another worker meanwhile
-            self._forget_gap(at)
+            self._forget_gaps(at, expected)
 
-    def _forget_gap(self, at: Any) -> None:
-        """Faust would commit what it took for a gap in the topic once a later match is acknowledged."""
+    def _forget_gaps(self, at: Any, offset: int) -> None:
+        """Have Faust forget what it takes for gaps in the topic behind `offset`: it would commit past them.
+
+        A gap before it is one that retention made.
+        """
         consumer: Any = self._app.consumer
-        consumer._gap.pop(at, None)  # noqa: SLF001 - nothing public takes it back
+        consumer._gap[at].chop(offset, LAST_OFFSET)  # noqa: SLF001 - nothing public takes it back
 
     async def _look_behind(self) -> None:
         """Notice what Faust dropped at the end of a partition: nothing comes after it that would show it."""
