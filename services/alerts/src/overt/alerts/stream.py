@@ -35,8 +35,6 @@ log = structlog.get_logger()
 # Of one entry in one window; what is forgotten is known again by the database.
 MARKS_KEPT = 200
 STOP_CHECK_S = 0.05
-# Of Kafka: they are signed, of 64 bits.
-LAST_OFFSET = 2**63 - 1
 # So long without a match, and it is looked whether there is one.
 BEHIND_S = 2.0
 
@@ -189,7 +187,7 @@ class _Worker:
             await self._fold_one(event)
             self._places.passed(at.partition, offset)
             self._skipped.pop(at, None)
-            self._forget_gaps(at, offset)  # before this one is acknowledged
+            self._tell_all_before_is_done(at, offset)
             return True
         self._skipped.setdefault(at, expected)
         return False
@@ -205,15 +203,13 @@ class _Worker:
                 await consumer.seek(at, expected)
             except KafkaError:
                 self._skipped.pop(at, None)  # moved to another worker meanwhile
-            self._forget_gaps(at, expected)
 
-    def _forget_gaps(self, at: Any, offset: int) -> None:
-        """Have Faust forget what it takes for gaps in the topic behind `offset`: it would commit past them.
-
-        A gap before it is one that retention made.
-        """
+    def _tell_all_before_is_done(self, at: Any, offset: int) -> None:
+        """Have Faust commit on from here where retention took what was before; otherwise it knows."""
         consumer: Any = self._app.consumer
-        consumer._gap[at].chop(offset, LAST_OFFSET)  # noqa: SLF001 - nothing public takes it back
+        committed = consumer._committed_offset[at]  # noqa: SLF001 - nothing public says it
+        if committed is not None and committed < offset and not consumer._acked[at]:  # noqa: SLF001
+            consumer._committed_offset[at] = offset  # noqa: SLF001
 
     async def _look_behind(self) -> None:
         """Notice what Faust dropped at the end of a partition: nothing comes after it that would show it."""
@@ -253,6 +249,9 @@ class _Worker:
     async def _on_assigned(self, *_: object, **__: object) -> None:
         self._places.forget()
         self._skipped.clear()
+        consumer: Any = self._app.consumer
+        # What Faust takes for gaps in the topic is what it dropped itself, and it would commit past that.
+        consumer._add_gap = _ignore_gap  # noqa: SLF001 - nothing public turns it off
 
     async def _fold_one(self, event: EventT[bytes]) -> None:
         match = await self._in_thread(self._taker.open, _record_of(event))
@@ -284,6 +283,10 @@ class _Worker:
         # Its kind alone: the text may hold what was in a record.
         kind = type(error).__name__
         return f"{kind}: Kafka is away" if isinstance(error, KafkaError) else f"{kind} in Faust"
+
+
+async def _ignore_gap(*_: object) -> None:
+    """Stand for Faust's own noting of a gap in the offsets: matches.v1 has none but what retention made."""
 
 
 def _record_of(event: EventT[bytes]) -> Record:
