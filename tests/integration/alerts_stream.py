@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from overt.alerts.store import Store
@@ -207,6 +208,15 @@ class AlertsStream:
         ends = {at.partition: consumer.get_watermark_offsets(at, timeout=10)[1] for at in places}
         consumer.close()
         return sum(ends[number] - committed[number] for number in ends)
+
+    def let_all_expire(self) -> None:
+        """Do as retention does with every match there is."""
+        with AdminClient({"bootstrap.servers": self.bootstrap}) as admin:
+            places = [
+                TopicPartition(MATCHES.name, number, OFFSET_END) for number in range(MATCHES.partitions)
+            ]
+            for place in admin.delete_records(places).values():
+                place.result(PATIENCE_S)
 
     def until(self, condition: Callable[[], bool], what: str, timeout_s: float = PATIENCE_S) -> None:
         """Return once `condition()` is true."""

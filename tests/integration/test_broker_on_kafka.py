@@ -1,6 +1,7 @@
 """The broker contract over a real Apache Kafka, and what only Kafka can show."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -36,6 +37,7 @@ pytestmark = pytest.mark.integration
 
 # Members hear of a rebalance at a heartbeat: tests should not wait three seconds for each.
 QUICK = {"session.timeout.ms": 6_000, "heartbeat.interval.ms": 100}
+FRESH_TOPICS = 12
 LARGE = {"max.message.bytes": "9000000"}
 
 
@@ -132,6 +134,24 @@ def test_two_processes_of_one_name_do_not_fence_each_other_for_ever(kafka: Kafka
 
         with pytest.raises(BrokerError, match="OVERT_KAFKA_INSTANCE_ID"):
             until(both_poll)
+
+
+def test_what_is_confirmed_right_after_its_topic_appeared_is_there(kafka: KafkaServer) -> None:
+    # A broker may refuse the first batch of a new partition; the second must not overtake it.
+    broker = KafkaBroker(kafka.bootstrap, client_id="test")
+    for _ in range(FRESH_TOPICS):
+        name = f"test-{uuid4().hex[:12]}"
+        create_topics(kafka.bootstrap, [TopicSpec(f"{name}.{number}", PARTITIONS, {}) for number in range(7)])
+        with closing(broker.producer()) as producer:
+            for key, value in numbered(150):
+                producer.produce(f"{name}.0", key, value + bytes(36_000))
+                time.sleep(0.002)
+            producer.flush(PATIENCE_S)
+        with closing(broker.table(f"{name}.0")) as reader:
+            found = list(reader.poll())
+            while not reader.caught_up():
+                found += reader.poll()
+            assert len(found + list(reader.poll())) == 150
 
 
 def test_a_full_send_queue_makes_the_producer_wait_and_loses_nothing(kafka: KafkaServer) -> None:
