@@ -34,7 +34,7 @@ def test_a_refused_login_is_said_at_once_with_the_user_and_without_the_password(
         KafkaError(KafkaError._AUTHENTICATION, "invalid credentials"),
         KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down"),
     )
-    with pytest.raises(LoginRefused) as raised:
+    with admin, pytest.raises(LoginRefused) as raised:
         topics_of(admin, NOWHERE, 15)
     assert str(raised.value) == f"Kafka at {NOWHERE} refused the login of user match (invalid credentials)"
     assert admin.asked_s == [1]
@@ -42,7 +42,7 @@ def test_a_refused_login_is_said_at_once_with_the_user_and_without_the_password(
 
 def test_a_cluster_that_is_away_is_asked_again_until_the_time_is_over() -> None:
     admin = Answerless(KafkaError(KafkaError._SSL, "certificate verify failed"))
-    with pytest.raises(BrokerError) as raised:
+    with admin, pytest.raises(BrokerError) as raised:
         topics_of(admin, NOWHERE, 15)
     assert str(raised.value) == (
         f"cannot reach Kafka at {NOWHERE} within 15 s (_SSL: certificate verify failed)"

@@ -47,6 +47,9 @@ class RtspCamera:
         spoilt: Container[int] = (),
     ) -> None:
         self._pictures = access_units(clip)
+        kinds = [[unit[0] & 31 for unit in units] for units in self._pictures]
+        # SPS and PPS (H.264, table 7-1): without them nobody can read what follows.
+        assert kinds[0][:2] == [7, 8], f"{clip.name} of {clip.stat().st_size} bytes holds {kinds}"
         self._ending = ending
         self._ticks = ticks
         self._spoilt = spoilt

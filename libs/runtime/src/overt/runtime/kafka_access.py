@@ -29,11 +29,11 @@ def require_access(bootstrap: str, login: KafkaLogin | None, wanted: Sequence[Ac
     A cluster without access rules lets everybody. Raises AccessRefused, which names everything that is
     refused; LoginRefused; BrokerError for a topic that does not exist or a cluster out of reach.
     """
-    admin = ClusterAdmin(bootstrap, login)
-    topics_of(admin, bootstrap)  # says in one line that the cluster is out of reach, or the login refused
-    rights = {
-        asked: _rights(answer, bootstrap, asked[1]) for asked, answer in _answers(admin, wanted).items()
-    }
+    with ClusterAdmin(bootstrap, login) as admin:
+        topics_of(admin, bootstrap)  # says in one line that the cluster is out of reach, or the login refused
+        rights = {
+            asked: _rights(answer, bootstrap, asked[1]) for asked, answer in _answers(admin, wanted).items()
+        }
     refused = [acl for acl in wanted if AclOperation[acl.operation.upper()] not in rights[_asked(acl)]]
     if refused:
         who = "whoever does not log in" if login is None else f"user {login.username}"

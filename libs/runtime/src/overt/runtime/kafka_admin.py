@@ -57,7 +57,8 @@ class TopicSeen:
 class ClusterAdmin(AdminClient):
     """A client for what concerns the cluster as a whole; nothing is connected before it is used.
 
-    Without `login` the connection is plain. It must live until the futures it gave are done.
+    As a context it ends its connections with it; else they stay until it is collected. Without `login` the
+    connection is plain. It must live until the futures it gave are done.
     """
 
     def __init__(self, bootstrap: str, login: KafkaLogin | None = None) -> None:
@@ -145,19 +146,19 @@ def create_topics(
     One that is there is left as it is, and a line is logged when its partitions differ: they can't be
     taken back without losing the order of its keys. Raises BrokerError.
     """
-    admin = ClusterAdmin(bootstrap, login)
-    there = topics_of(admin, bootstrap)
-    for spec in specs:
-        if spec.name in there and there[spec.name].partitions != spec.partitions:
-            log.warning(
-                "topic has other partitions than it should",
-                topic=spec.name,
-                partitions=there[spec.name].partitions,
-                wanted=spec.partitions,
-            )
-    missing = [spec for spec in specs if spec.name not in there]
-    make_topics(admin, bootstrap, missing, timeout_s=timeout_s)
-    return [spec.name for spec in missing]
+    with ClusterAdmin(bootstrap, login) as admin:
+        there = topics_of(admin, bootstrap)
+        for spec in specs:
+            if spec.name in there and there[spec.name].partitions != spec.partitions:
+                log.warning(
+                    "topic has other partitions than it should",
+                    topic=spec.name,
+                    partitions=there[spec.name].partitions,
+                    wanted=spec.partitions,
+                )
+        missing = [spec for spec in specs if spec.name not in there]
+        make_topics(admin, bootstrap, missing, timeout_s=timeout_s)
+        return [spec.name for spec in missing]
 
 
 def make_topics(
