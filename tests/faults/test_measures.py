@@ -84,9 +84,14 @@ def test_each_reason_against_a_run_is_in_its_last_line(changed: dict[str, object
             Away(1.0, {}, replace(ALL_COUNTED, dropped=300)),
             ["x: 90 pictures were missed and no counter of ingest counted them"],
         ),
+        (Away(1.0, {"embed": Memory(100, 200)}, ALL_COUNTED), []),
+        (
+            Away(1.0, {"embed": Memory(100, 201), "alerts": Memory(100, 150)}, ALL_COUNTED),
+            ["x: embed grew by 101 MB, more than 100 MB"],
+        ),
     ],
 )
-def test_a_late_recovery_and_uncounted_pictures_are_reasons(found: Away, reasons: list[str]) -> None:
+def test_a_late_recovery_growth_and_uncounted_pictures_are_reasons(found: Away, reasons: list[str]) -> None:
     assert reasons_in_away("x", found) == reasons
 
 

@@ -6,21 +6,13 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from overt.contracts.topics import (
-    DEPLOYMENTS,
-    FACES,
-    FRAMES,
-    MATCHES,
-    TEMPLATES,
-)
+from overt.contracts.topics import DEPLOYMENTS, FACES, FRAMES, MATCHES, TEMPLATES
 from overt.runtime.broker import Record
 from overt.runtime.envelope import key_id_of, seal, unseal
 
 from .records import letters, newest, of_this_run, put
 from .run import Outcome, Run
 from .stage import Stage
-
-# test_ciphertext looks for it here.
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.models, pytest.mark.timeout(900)]
 

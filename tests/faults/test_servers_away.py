@@ -15,20 +15,19 @@ from .endure import endure
 from .run import Outcome, Run
 from .servers_away import FAULTS, on_postgres, postgres_away, restart_broker
 from .stage import Stage
+from .verdict import MAX_GROWTH_MB
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.models, pytest.mark.timeout(900)]
 
 Survives = Callable[[Callable[[Run], object]], Outcome]
 # `make chaos ARGS="--away 60"` does it for a minute each.
 AWAY_S = 12.0
-# The bounds of the queues together, and what allocators keep: far below what a minute of pictures would be.
-MAX_MORE_MB = 250.0
 
 
 def away(run: Run, fault: AbstractContextManager[object], report: Report) -> None:
     found = endure(run, fault, AWAY_S)
     report(in_words(found))
-    assert found.grew_mb < MAX_MORE_MB
+    assert found.grew_mb < MAX_GROWTH_MB
     assert found.pictures.missed_uncounted == 0
 
 

@@ -7,6 +7,8 @@ from .run import Outcome
 
 # "Recovery without hands within 10 s of return."
 MAX_RECOVERY_S = 10.0
+# "Memory bounded all along": the bounds of the queues together and what allocators keep; kept pictures are more.
+MAX_GROWTH_MB = 100.0
 MUST_BE_EMPTY = ("lost", "doubled", "differences", "judgements_lost", "events_missing", "ended_by_themselves")
 
 
@@ -30,6 +32,11 @@ def reasons_in_away(fault: str, found: Away) -> Sequence[str]:
             f"{fault}: all worked again {found.works_again_s:.1f} s after its return, not within "
             f"{MAX_RECOVERY_S:.0f} s"
         )
+    reasons += [
+        f"{fault}: {name} grew by {one.grew_mb:.0f} MB, more than {MAX_GROWTH_MB:.0f} MB"
+        for name, one in found.memory.items()
+        if one.grew_mb > MAX_GROWTH_MB
+    ]
     if missed := found.pictures.missed_uncounted:
         reasons.append(f"{fault}: {missed} pictures were missed and no counter of ingest counted them")
     return reasons

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import faust
 import pytest
 from aiokafka.errors import KafkaConnectionError  # type: ignore[import-untyped]
 from faust import streams
@@ -34,6 +35,11 @@ def taker(world: World) -> Taker:
     return Taker(world.context, taking.intake, taking.orders, limits=LoopLimits())
 
 
+def worker_of(app: faust.App, taker: Taker, world: World) -> _Worker:
+    places = Places(NOWHERE, world.clock)
+    return _Worker(app, taker, places, health=Health(), clock=world.clock, stop=threading.Event())
+
+
 async def breaks() -> None:
     raise KafkaConnectionError
 
@@ -52,14 +58,7 @@ def run_broken(taker: Taker, world: World, tmp_path: Path, monkeypatch: pytest.M
 
     async def go(end: End) -> str | None:
         app = application(NOWHERE, str(tmp_path))
-        worker = _Worker(
-            app,
-            taker,
-            Places(NOWHERE, world.clock),
-            health=Health(),
-            clock=world.clock,
-            stop=threading.Event(),
-        )
+        worker = worker_of(app, taker, world)
         monkeypatch.setattr(app, "start", breaks)
         monkeypatch.setattr(app, "stop", lambda: end(worker))
         return await asyncio.wait_for(worker.run(), HANGS_S)
@@ -116,14 +115,7 @@ def test_why_faust_broke_is_said_by_kind_and_never_by_its_text(
     async def go() -> str:
         app = application(NOWHERE, str(tmp_path))
         monkeypatch.setattr(app, "stop", nothing)
-        worker = _Worker(
-            app,
-            taker,
-            Places(NOWHERE, world.clock),
-            health=Health(),
-            clock=world.clock,
-            stop=threading.Event(),
-        )
+        worker = worker_of(app, taker, world)
         return await worker._broken(ValueError("entry-1"))
 
     assert asyncio.run(go()) == "ValueError in Faust"

@@ -173,7 +173,7 @@ TOPICS: Mapping[str, Topic] = {
     topic.name: topic for topic in (DEPLOYMENTS, FRAMES, FACES, TEMPLATES, MATCHES, ALERTS, AUDIT)
 }
 
-# Faust writes it: which alert an entry has in a window. Past the retention of matches none can come back.
+# Faust writes it: digests of the matches that a window has recorded. Past their retention none can come back.
 ALERT_WINDOWS = Changelog("alert-windows.v1", MATCHES, "alerts", 86_400, 64_000)
 CHANGELOGS = (ALERT_WINDOWS,)
 
