@@ -1,11 +1,11 @@
-"""Measures how throughput grows with workers: the real loop over a real Apache Kafka, with a stand-in handler.
+"""Measures how detect and embed grow with workers: the real services over a real Apache Kafka, stand-in models.
 
-    uv run python -m benchmarks.scaling [--runs 3]
+    uv run python -m benchmarks.scaling [--runs 3] [--service detect]
 
-The handler sleeps 20 ms a record instead of computing, so that eight workers fit on any machine: what is
-shown is the loop, the consumer group and Kafka, not recognition. Each worker is a process of its own on one
-topic of 8 partitions. Then one of four workers is killed in mid-run and another added, and every record is
-looked for on the other side.
+The models sleep 20 ms a picture or crop instead of computing, so that eight workers fit on any machine: what is
+shown is everything around them (decoding, sealing, orders, the loop, the consumer group), not recognition.
+Each worker is a process of its own; there are eight cameras, one a partition. Then one of four embed workers
+is killed in mid-run and another added, and the template of every face is looked for.
 """
 
 import argparse
@@ -18,183 +18,314 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
+from typing import cast
 
+import numpy as np
 from confluent_kafka import Consumer as Client
 from confluent_kafka import KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
+from overt.contracts.codec import encode
+from overt.contracts.context import Context
+from overt.contracts.messages import Box, FaceFound, FrameCaptured, Shot, TemplateMade
+from overt.contracts.orders import Order, sign
+from overt.contracts.topic_specs import topic_specs
+from overt.contracts.topics import DEPLOYMENTS, FACES, FRAMES, TEMPLATES, Topic
+from overt.contracts.wire import Out, TopicWire
+from overt.detect.jpeg import encode as encode_jpeg
+from overt.detect.service import build as build_detect
+from overt.detect.settings import DetectOptions
+from overt.embed.service import build as build_embed
+from overt.embed.settings import EmbedOptions
+from overt.recognition.detector import STRIDES_PX, Detector, Floats
+from overt.recognition.embedder import Embedder
+from overt.recognition.pack import Pack, pack_info
 from overt.runtime.broker import Record
-from overt.runtime.kafka import KafkaBroker, TopicSpec, create_topics
-from overt.runtime.loop import Addressed, Loop
+from overt.runtime.clock import SystemClock
+from overt.runtime.kafka import KafkaBroker, create_topics
+from overt.runtime.keys import KeyRing
 from overt.runtime.loop_metrics import LoopCollectors
+from overt.runtime.process import Runner
 from tests.integration.servers.kafka import KafkaServer
 
 WORKERS = (1, 2, 4, 8)
-PARTITIONS = 8
 COST_S = 0.020
 # Each run lasts about as long, whatever the number of workers.
-RECORDS_A_WORKER = 200
+MESSAGES_A_WORKER = 200
+DISTURBED_MESSAGES = 4_000  # some 20 s: a killed worker is missed after 10
 TIMEOUT_S = 60.0
 TOOLS = Path(__file__).parents[1] / ".tools"
 
-
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """A wire that changes nothing: a record's key and value go to `target`."""
-
-    target: str
-
-    def open(self, record: Record) -> Record:
-        """See Wire."""
-        return record
-
-    def seal(self, out: Record) -> Addressed:
-        """See Wire."""
-        return Addressed(self.target, out.key, out.value)
-
-    def dead_letter(self, record: Record, reason: str) -> Addressed:
-        """See Wire; nothing here is unreadable."""
-        raise AssertionError(f"{record.offset}: {reason}")
+DEPLOYMENT, FRAME_NS = "scaling", 40_000_000
+INFO = pack_info("cpu")
+PICTURE_JPEG = encode_jpeg(np.full((64, 64, 3), 128, np.uint8), 90)
+CROP_RGB = bytes(INFO.crop_size_px**2 * 3)
+# Every process of a run has the same keys, all zeros: nothing here is anybody's.
+ORDER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 
 
-def costly(records: Sequence[Record]) -> Sequence[Record]:
-    """Stand in for detection: 20 ms a record, and nothing computed."""
-    for _ in records:
+class SleepingNetwork:
+    """Stands for the detector's network: finds nobody, in a fixed time."""
+
+    def run(self, output_names: list[str], input_feed: dict[str, NDArray[np.float32]]) -> list[Floats]:
+        """See overt.recognition.detector.Session."""
         time.sleep(COST_S)
-    return records
+        height, width = input_feed["input"].shape[2:]
+        anchors = [(height // stride) * (width // stride) for stride in STRIDES_PX]
+        columns = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
+        maps = {
+            f"{kind}_{stride}": np.zeros((1, count, columns[kind]), np.float32)
+            for stride, count in zip(STRIDES_PX, anchors, strict=True)
+            for kind in columns
+        }
+        return [maps[name] for name in output_names]
 
 
-def work(bootstrap: str, source: str) -> None:
-    """Run one worker until it is killed."""
-    broker = KafkaBroker(bootstrap, client_id="overt-scaling")
-    Loop(
-        consumer=broker.consumer(source, [source]),
-        producer=broker.producer(),
-        wire=Raw(f"{source}.out"),
-        handle=costly,
-        metrics=LoopCollectors(CollectorRegistry()).for_service("scaling"),
-    ).run(threading.Event())
+class SleepingEmbedder:
+    """Stands for the embedder's network: the same template of every crop, in a fixed time a crop."""
+
+    def embed(self, crops_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See overt.embed.core.Embedder."""
+        time.sleep(COST_S * len(crops_NHWC))
+        return np.eye(1, INFO.dimension, dtype=np.float32).repeat(len(crops_NHWC), axis=0)
+
+
+PACK = Pack(INFO, Detector(SleepingNetwork()), cast("Embedder", SleepingEmbedder()))
+
+
+def frame(camera_id: str, at_ns: int) -> FrameCaptured:
+    """Return a picture from a recording: such a one is never too old to be looked at."""
+    return FrameCaptured(
+        deployment_id=DEPLOYMENT,
+        camera_id=camera_id,
+        sequence=at_ns // FRAME_NS,
+        captured_at_ns=at_ns,
+        read_at_ns=at_ns,
+        live=False,
+        width_px=64,
+        height_px=64,
+        jpeg=PICTURE_JPEG,
+    )
+
+
+def face(camera_id: str, at_ns: int) -> FaceFound:
+    """Return a face, grey."""
+    shot = Shot(
+        camera_id=camera_id,
+        track_id=str(at_ns),
+        number=1,
+        captured_at_ns=at_ns,
+        read_at_ns=at_ns,
+        box=Box(10, 10, 50, 60),
+        landmarks_px=(20, 30, 40, 30, 30, 40, 22, 50, 38, 50),
+        quality=80,
+        crop_side_px=INFO.crop_size_px,
+        crop_rgb=CROP_RGB,
+        portrait_jpeg=PICTURE_JPEG,
+        context_jpeg=PICTURE_JPEG,
+    )
+    return FaceFound(deployment_id=DEPLOYMENT, fingerprint=INFO.fingerprint, shot=shot)
+
+
+NewMessage = Callable[[str, int], FrameCaptured | FaceFound]
+Build = Callable[[Context], Runner]
+
+# What each service reads, made for a camera and a time, and how the service is built.
+SERVICES: Mapping[str, tuple[Topic, NewMessage, Build]] = {
+    "detect": (FRAMES, frame, lambda context: build_detect(context, DetectOptions(), PACK)),
+    "embed": (FACES, face, lambda context: build_embed(context, EmbedOptions(), PACK)),
+}
+
+
+def keys() -> KeyRing:
+    """Return the keys of the deployment."""
+    ring = KeyRing(SystemClock(), epoch_s=86_400, random_bytes=bytes)
+    ring.open(DEPLOYMENT)
+    ring.current(DEPLOYMENT, "epoch")  # makes it
+    return ring
+
+
+def work(service: str, bootstrap: str) -> None:
+    """Run one worker until it is told to end, or killed."""
+    stop, registry = threading.Event(), CollectorRegistry()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    broker = KafkaBroker(bootstrap, client_id=f"overt-{service}")
+    context = Context(
+        broker, keys(), ORDER_KEY.public_key(), SystemClock(), registry, LoopCollectors(registry)
+    )
+    _, _, build = SERVICES[service]
+    build(context)(stop)
 
 
 class Bench:
-    """A pair of fresh topics and the workers between them."""
+    """The topics of a cluster, one service's workers on them, and what is sent to them."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, service: str) -> None:
         self._bootstrap = bootstrap
-        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-        self._source = f"scaling-{uuid4().hex[:8]}"
-        own_clock = {"message.timestamp.type": "LogAppendTime"}
-        create_topics(
-            bootstrap,
-            [TopicSpec(name, PARTITIONS, own_clock) for name in (self._source, f"{self._source}.out")],
-        )
+        self._service = service
+        self._source, self._message, _ = SERVICES[service]
+        config: dict[str, str | int | float | bool] = {"bootstrap.servers": bootstrap, "log_level": 0}
+        self._admin = AdminClient(config)
+        self._group = Client({**config, "group.id": service})
+        self._producer = Producer(config)
+        self._ring = keys()
+        self._sent_ns = time.time_ns()
+        places = [TopicPartition(TEMPLATES.name, number) for number in range(TEMPLATES.partitions)]
+        self._templates_from = [
+            TopicPartition(place.topic, place.partition, self._group.get_watermark_offsets(place, 10)[1])
+            for place in places
+        ]
         self._workers: list[subprocess.Popen[bytes]] = []
 
     def add(self, count: int) -> None:
         """Start workers and return once all partitions are theirs."""
-        command = [sys.executable, "-m", "benchmarks.scaling", "--worker", self._bootstrap, self._source]
+        command = [sys.executable, "-m", "benchmarks.scaling", "--worker", self._service, self._bootstrap]
         self._workers += [subprocess.Popen(command) for _ in range(count)]
         _until(lambda: self._settled(len(self._workers)), f"{len(self._workers)} workers share the topic")
 
     def kill_one(self) -> None:
         """Kill a worker outright; its partitions go to the others once the group has missed it."""
         worker = self._workers.pop()
-        worker.send_signal(signal.SIGKILL)
+        worker.kill()
         worker.wait()
 
     def _settled(self, members: int) -> bool:
         try:
-            group = self._admin.describe_consumer_groups([self._source])[self._source].result(10)
+            group = self._admin.describe_consumer_groups([self._service])[self._service].result(10)
         except (KafkaException, TimeoutError):  # the group is still being made
             return False
         held = [len(member.assignment.topic_partitions) for member in group.members]
-        return len(held) == members and sum(held) == PARTITIONS and min(held) == PARTITIONS // members
+        whole = self._source.partitions
+        return len(held) == members and sum(held) == whole and min(held) == whole // members
 
-    def send(self, count: int) -> int:
-        """Put `count` numbered records on the topic, evenly; return when the first stood there, by the broker."""
-        arrived_ms: list[int] = []
-        producer = Producer({"bootstrap.servers": self._bootstrap, "log_level": 0})
+    def send(self, count: int) -> float:
+        """Put `count` messages of eight cameras on the topic; return when the first stood there (monotonic, s)."""
+        wire, arrived_s = TopicWire[FrameCaptured | FaceFound](self._source, self._ring), list[float]()
         for number in range(count):
-            producer.produce(
-                self._source,
-                b"x",
-                str(number).encode(),
-                partition=number % PARTITIONS,
-                on_delivery=lambda _, message: arrived_ms.append(message.timestamp()[1]),
+            partition = number % self._source.partitions
+            self._sent_ns += FRAME_NS
+            message = self._message(camera(partition), self._sent_ns)
+            sealed = wire.seal(Out(self._source, camera(partition), message))
+            self._producer.produce(
+                sealed.topic,
+                sealed.value,
+                sealed.key,
+                partition=partition,
+                on_delivery=lambda *_: arrived_s.append(time.monotonic()),
             )
-        producer.flush(TIMEOUT_S)
-        return min(arrived_ms)
+            self._producer.poll(0)
+        self._producer.flush(TIMEOUT_S)
+        return arrived_s[0]
 
-    def done(self) -> Iterator[Record]:
-        """Yield what comes out, from the beginning; ends never by itself."""
-        client = Client({"bootstrap.servers": self._bootstrap, "group.id": uuid4().hex, "log_level": 0})
-        client.assign([TopicPartition(f"{self._source}.out", number, 0) for number in range(PARTITIONS)])
-        deadline_s = time.monotonic() + TIMEOUT_S
+    def until_all_handled(self) -> float:
+        """Wait until the group has committed all that stands on the topic; return when (monotonic, s)."""
+        _until(lambda: self._behind() == 0, "everything is handled")
+        return time.monotonic()
+
+    def _behind(self) -> int:
+        places = [TopicPartition(self._source.name, number) for number in range(self._source.partitions)]
+        committed = self._group.committed(places, 10)
+        ends = [self._group.get_watermark_offsets(place, 10)[1] for place in places]
+        return sum(end - max(0, place.offset) for place, end in zip(committed, ends, strict=True))
+
+    def templates(self) -> Iterator[tuple[str, int]]:
+        """Yield camera and time of each template since the bench was opened; ends when none came for long."""
+        wire = TopicWire[TemplateMade](TEMPLATES, self._ring)
+        client = Client({"bootstrap.servers": self._bootstrap, "group.id": "scaling", "log_level": 0})
+        client.assign(self._templates_from)
+        heard_s = time.monotonic()
         try:
-            while time.monotonic() < deadline_s:
-                message = client.poll(0.5)
+            while time.monotonic() - heard_s < TIMEOUT_S:
+                message = client.poll(0.1)
                 if message is not None and message.error() is None:
-                    deadline_s = time.monotonic() + TIMEOUT_S
-                    key, (_, at_ms) = message.key() or b"", message.timestamp()
-                    yield Record(self._source, message.partition() or 0, 0, key, None, at_ms)
-            raise TimeoutError(f"nothing came out for {TIMEOUT_S:.0f} s")
+                    heard_s = time.monotonic()
+                    record = Record(TEMPLATES.name, 0, 0, message.key() or b"", message.value(), 0)
+                    shot = wire.open(record).shot
+                    yield shot.camera_id, shot.captured_at_ns
         finally:
             client.close()
 
     def close(self) -> None:
-        """End the workers."""
-        while self._workers:
-            self.kill_one()
+        """End the workers in order, so that the group knows at once."""
+        for worker in self._workers:
+            worker.terminate()
+        for worker in self._workers:
+            worker.wait(TIMEOUT_S)
+        self._group.close()
 
 
 @contextmanager
-def bench(bootstrap: str) -> Iterator[Bench]:
+def bench(bootstrap: str, service: str) -> Iterator[Bench]:
     """Open a bench; its workers end with the block."""
-    opened = Bench(bootstrap)
+    opened = Bench(bootstrap, service)
     try:
         yield opened
     finally:
         opened.close()
 
 
-def records_a_second(bootstrap: str, workers: int) -> float:
-    """Return how many records `workers` handle a second, by the broker's clock."""
-    count = RECORDS_A_WORKER * workers
-    with bench(bootstrap) as opened:
+def messages_a_second(bootstrap: str, service: str, workers: int) -> float:
+    """Return how many messages `workers` handle a second, from the first on the topic to the last commit."""
+    count = MESSAGES_A_WORKER * workers
+    with bench(bootstrap, service) as opened:
         opened.add(workers)
-        begun_ms = opened.send(count)
-        times_ms: dict[bytes, int] = {}
-        for record in opened.done():
-            times_ms.setdefault(record.key, record.timestamp_ms)
-            if len(times_ms) == count:
-                break
-    return count / ((max(times_ms.values()) - begun_ms) / 1000)
+        begun_s = opened.send(count)
+        return count / (opened.until_all_handled() - begun_s)
 
 
 def disturbed(bootstrap: str) -> str:
-    """Kill one of four workers at a third of the way, add one at two thirds; say what became of the records."""
-    count = RECORDS_A_WORKER * 20  # some 20 s: a killed worker is missed after 10
-    with bench(bootstrap) as opened:
+    """Kill one of four embed workers at a third of the way, add one at two thirds; say what became of the faces."""
+    count = DISTURBED_MESSAGES
+    with bench(bootstrap, "embed") as opened:
         opened.add(4)
         opened.send(count)
-        seen: set[bytes] = set()
+        seen: set[tuple[str, int]] = set()
         came, steps = 0, [(count // 3, opened.kill_one), (2 * count // 3, lambda: opened.add(1))]
-        for record in opened.done():
+        for template in opened.templates():
             came += 1
-            seen.add(record.key)
+            seen.add(template)
             while steps and len(seen) >= steps[0][0]:
                 steps.pop(0)[1]()
             if len(seen) == count:
                 break
     return (
-        f"{count} records sent, {len(seen)} came out, {count - len(seen)} lost, {came - len(seen)} came twice"
+        f"{count} faces sent, {len(seen)} came out as templates, {count - len(seen)} lost, "
+        f"{came - len(seen)} came twice"
     )
+
+
+def camera(partition: int) -> str:
+    """Return the id of the camera whose pictures stand on a partition."""
+    return f"cam-{partition}"
+
+
+def publish_order(bootstrap: str) -> None:
+    """Put an order on its topic that covers all cameras."""
+    now_s = time.time()
+    order = Order(
+        deployment_id=DEPLOYMENT,
+        revision=1,
+        state="active",
+        purpose="protective_event",
+        place="Nowhere",
+        starts_at_s=now_s - 60,
+        ends_at_s=now_s + 4 * 3_600,
+        camera_ids=tuple(camera(number) for number in range(FRAMES.partitions)),
+        watchlist_id="nobody",
+        watchlist_size=1,
+        fingerprint=INFO.fingerprint,
+        threshold=0.5,
+        issued_at_s=now_s - 120,
+    )
+    producer = Producer({"bootstrap.servers": bootstrap, "log_level": 0})
+    producer.produce(DEPLOYMENTS.name, encode(DEPLOYMENTS, sign(order, ORDER_KEY)), DEPLOYMENT.encode())
+    producer.flush(TIMEOUT_S)
 
 
 def _until(condition: Callable[[], bool], what: str) -> None:
@@ -202,7 +333,7 @@ def _until(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         if time.monotonic() > deadline_s:
             raise TimeoutError(f"{TIMEOUT_S:.0f} s were not enough until {what}")
-        time.sleep(0.1)
+        time.sleep(0.02)
 
 
 def main() -> None:
@@ -211,7 +342,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--runs", type=int, default=3, help="runs a number of workers (default 3)")
-    parser.add_argument("--worker", nargs=2, metavar=("BOOTSTRAP", "TOPIC"), help=argparse.SUPPRESS)
+    parser.add_argument("--service", choices=SERVICES, help="only this one, and nobody is killed")
+    parser.add_argument("--worker", nargs=2, metavar=("SERVICE", "BOOTSTRAP"), help=argparse.SUPPRESS)
     told = parser.parse_args()
     if told.worker:
         work(*told.worker)
@@ -220,19 +352,26 @@ def main() -> None:
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load before {load:.1f}"
     )
-    print(f"stand-in handler: sleeps {COST_S * 1000:.0f} ms a record; {PARTITIONS} partitions\n")
-    print("workers  records/s (median, range)       of one worker")
+    print(f"stand-in models: {COST_S * 1000:.0f} ms a picture, {COST_S * 1000:.0f} ms a crop\n")
+    print("service  workers  messages/s (median, range)      of one worker")
     with tempfile.TemporaryDirectory() as folder, KafkaServer.start(TOOLS, Path(folder)) as kafka:
-        alone = 0.0
-        for workers in WORKERS:
-            rates = [records_a_second(kafka.bootstrap, workers) for _ in range(told.runs)]
-            median = statistics.median(rates)
-            alone = alone or median
-            print(
-                f"{workers:7}  {median:6.1f} (from {min(rates):.1f} to {max(rates):.1f})      {median / alone:.2f} x",
-                flush=True,
-            )
-        print(f"\none of four killed, one added: {disturbed(kafka.bootstrap)}")
+        create_topics(kafka.bootstrap, topic_specs())
+        publish_order(kafka.bootstrap)
+        for service in [told.service] if told.service else SERVICES:
+            measure(kafka.bootstrap, service, told.runs)
+        if not told.service:
+            print(f"\none of four embed workers killed, one added: {disturbed(kafka.bootstrap)}")
+
+
+def measure(bootstrap: str, service: str, runs: int) -> None:
+    """Print the table of one service."""
+    alone = 0.0
+    for workers in WORKERS:
+        rates = [messages_a_second(bootstrap, service, workers) for _ in range(runs)]
+        median = statistics.median(rates)
+        alone = alone or median
+        spread = f"from {min(rates):.1f} to {max(rates):.1f}"
+        print(f"{service:7}  {workers:7}  {median:6.1f} ({spread})      {median / alone:.2f} x", flush=True)
 
 
 if __name__ == "__main__":

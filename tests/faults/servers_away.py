@@ -1,10 +1,11 @@
-"""Takes a server that Overt needs away for a while, and gives it back on what it left."""
+"""Takes a server that Overt needs away for a while, and gives it back on what it left; slows services down."""
 
 import contextlib
 import signal
 import sqlite3
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from tests.integration.deployed import PAGES
@@ -12,6 +13,9 @@ from tests.integration.servers.postgres import PostgresServer
 
 from .stage import Stage
 from .supervisor import Outage
+
+# Of each second, a slow service works this long.
+AWAKE_S, ASLEEP_S = 0.1, 0.9
 
 
 @contextmanager
@@ -67,6 +71,30 @@ def database_locked(stage: Stage) -> Iterator[None]:
         database.execute("BEGIN EXCLUSIVE")
         yield
         database.rollback()
+
+
+@contextmanager
+def slow(stage: Stage, names: Sequence[str]) -> Iterator[None]:
+    """Let services work a tenth of the time, as on a machine that others use: each lives and falls behind."""
+    processes, over = [stage.system.services[name].process for name in names], threading.Event()
+
+    def send_all(number: signal.Signals) -> None:
+        for process in processes:
+            process.send(number)
+
+    def crawl() -> None:
+        while not over.wait(AWAKE_S):
+            send_all(signal.SIGSTOP)
+            over.wait(ASLEEP_S)
+            send_all(signal.SIGCONT)
+
+    thread = threading.Thread(target=crawl)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 FAULTS: Mapping[str, Callable[[Stage], AbstractContextManager[object]]] = {

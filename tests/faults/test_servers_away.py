@@ -13,7 +13,7 @@ from tests.integration.deployed import Report
 from .away import in_words
 from .endure import endure
 from .run import Outcome, Run
-from .servers_away import FAULTS, on_postgres, postgres_away, restart_broker
+from .servers_away import FAULTS, on_postgres, postgres_away, restart_broker, slow
 from .stage import Stage
 from .verdict import MAX_GROWTH_MB
 
@@ -22,6 +22,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.models, p
 Survives = Callable[[Callable[[Run], object]], Outcome]
 # `make chaos ARGS="--away 60"` does it for a minute each.
 AWAY_S = 12.0
+# A whole pass of the recording and more: its matches are made by services that are behind.
+SLOW_S = 30.0
 
 
 def away(run: Run, fault: AbstractContextManager[object], report: Report) -> None:
@@ -41,6 +43,14 @@ def test_what_is_away_for_a_while_is_waited_for(
 
 def test_a_broker_may_be_restarted(survives: Survives, stage: Stage) -> None:
     assert survives(lambda _: restart_broker(stage)).ended_by_themselves == []
+
+
+def test_consumers_that_are_slow_lose_nothing(survives: Survives, stage: Stage) -> None:
+    def crawl(run: Run) -> None:
+        with slow(stage, ("embed", "match", "alerts")):
+            run.watch(SLOW_S)
+
+    assert survives(crawl).ended_by_themselves == []
 
 
 def test_a_full_disk_loses_no_match(survives: Survives, stage: Stage) -> None:
