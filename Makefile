@@ -22,7 +22,7 @@ test: $(UV) ## unit, contract, loop and end-to-end tests in process: no Kafka, n
 	@$(RUN) overt models fetch
 	@$(RUN) pytest -m "not integration" $(ARGS)
 
-test-integration: $(UV) ## the same pipeline as six processes over a real Apache Kafka (needs Java 17+ and Maven)
+test-integration: $(UV) ## the same pipeline as seven processes over a real Apache Kafka (needs Java 17+, Maven, PostgreSQL)
 	@scripts/ci-prerequisites.sh
 	@$(RUN) overt models fetch
 	@$(RUN) pytest -m "integration and not faults" $(ARGS)

@@ -68,7 +68,12 @@ def endure(run: Run, fault: AbstractContextManager[object], seconds: float) -> A
     with fault:
         run.watch(seconds, memory.look)
     detect, read = stage.system.services["detect"], _frames_read(stage)
-    took_s = stage.until(lambda: _works(stage, detect, read), "everything works again")
+
+    def works() -> bool:
+        memory.look()
+        return _works(stage, detect, read)
+
+    took_s = stage.until(works, "everything works again")
     sent, dropped = _counted(stage)
     due = due_hz(stage) * (time.monotonic() - begun_s)
     pictures = Pictures(len(stage.cameras), due, sent - before[0], dropped - before[1])

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 ENTRIES = 6
 EACH = 25
+# Longer than a fetch waits at the broker, shorter than the group waits for a member.
+FETCH_S = 2.0
 
 
 @pytest.fixture
@@ -165,6 +168,24 @@ def test_matches_that_aged_out_while_nobody_worked_hold_nothing_up(alerts: Alert
     alerts.begin("two")
     alerts.until(lambda: alerts.uncommitted() == 0, "what is left is committed")
     assert alerts.counts() == dict.fromkeys(expected, EACH + 1)
+
+
+def test_matches_that_age_out_under_a_worker_hold_nothing_up_and_are_counted(alerts: AlertsStream) -> None:
+    worker = alerts.begin("one")
+    alerts.send(alerts.match(0))
+    alerts.until(
+        lambda: alerts.counts() == {"entry-1": 1} and alerts.uncommitted() == 0, "it is at its place"
+    )
+    worker.process.send(signal.SIGSTOP)
+    time.sleep(FETCH_S)
+    alerts.send(alerts.match(1), alerts.match(2))
+    alerts.let_all_expire()
+    alerts.send(alerts.match(3))
+    worker.process.send(signal.SIGCONT)
+    alerts.until(lambda: alerts.uncommitted() == 0, "what is left is committed")
+    aged_out = worker.metric("overt_loop_expired_records_total", topic=MATCHES.name)
+    assert aged_out >= 1
+    assert alerts.counts()["entry-1"] + aged_out == 4
 
 
 def test_poison_is_parked_before_it_is_passed(alerts: AlertsStream) -> None:

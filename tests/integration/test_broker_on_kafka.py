@@ -37,7 +37,7 @@ pytestmark = pytest.mark.integration
 
 # Members hear of a rebalance at a heartbeat: tests should not wait three seconds for each.
 QUICK = {"session.timeout.ms": 6_000, "heartbeat.interval.ms": 100}
-FRESH_TOPICS = 12
+FRESH_TOPICS, FRESH_KEYS = 12, 6
 LARGE = {"max.message.bytes": "9000000"}
 
 
@@ -143,8 +143,8 @@ def test_what_is_confirmed_right_after_its_topic_appeared_is_there(kafka: KafkaS
         name = f"test-{uuid4().hex[:12]}"
         create_topics(kafka.bootstrap, [TopicSpec(f"{name}.{number}", PARTITIONS, {}) for number in range(7)])
         with closing(broker.producer()) as producer:
-            for key, value in numbered(150):
-                producer.produce(f"{name}.0", key, value + bytes(36_000))
+            for number, (_, value) in enumerate(numbered(150)):
+                producer.produce(f"{name}.0", f"key-{number % FRESH_KEYS}".encode(), value + bytes(36_000))
                 time.sleep(0.002)
             producer.flush(PATIENCE_S)
         with closing(broker.table(f"{name}.0")) as reader:

@@ -36,7 +36,7 @@ def taker(world: World) -> Taker:
 
 
 def worker_of(app: faust.App, taker: Taker, world: World) -> _Worker:
-    places = Places(NOWHERE, world.clock)
+    places = Places(NOWHERE, world.clock, taker.tell_expired)
     return _Worker(app, taker, places, health=Health(), clock=world.clock, stop=threading.Event())
 
 

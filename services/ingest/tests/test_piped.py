@@ -39,7 +39,7 @@ def pipe() -> Iterator[Pipe]:
 
 
 def test_messages_come_out_as_they_went_in(pipe: Pipe) -> None:
-    messages = [
+    messages: list[Told] = [
         Counted(3, 1, {"corrupt": 2}),
         Sampled(1, 2, 3, 4, 5, 0.006, b"jpeg"),
         Finished("lost", "it went away"),

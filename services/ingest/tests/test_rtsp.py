@@ -83,7 +83,7 @@ def test_a_camera_is_live_under_its_order_and_its_password_is_in_no_log(
         before_ns = world.clock.now_ns()
         world.publish(world.order())
         world.until(lambda: len(world.ends) >= 2)  # it hung up and was opened again
-        after_ns = world.clock.now_ns()
+    after_ns = world.clock.now_ns()
     assert world.frames
     assert all(frame.live for frame in world.frames)
     assert all(before_ns <= frame.captured_at_ns <= after_ns for frame in world.frames)

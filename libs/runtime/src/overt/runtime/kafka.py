@@ -98,8 +98,7 @@ class KafkaBroker:
         (KIP-345): closing one does not leave the group, and whoever comes back under the same id within the
         session timeout goes on with the same partitions. `config` holds librdkafka settings that stand above
         the defaults here (`acks`, the size of the send queue); a client passes over those that are not its
-        kind's. `acks` other than `all`
-        switches idempotence off, as Kafka asks.
+        kind's. `acks` other than `all` switches idempotence off, as Kafka asks.
         """
         self._bootstrap = bootstrap
         self._common = {"bootstrap.servers": bootstrap, "client.id": client_id, "log_level": 0}

@@ -114,11 +114,15 @@ class LoopMetrics:
         """Take down how far behind `consumer` is, and what it came too late for."""
         self.age()
         for topic, records in consumer.expired().items():
-            self._collectors.expired.labels(self._service, topic).inc(records)
+            self.expired(topic, records)
         if perf_counter() >= self._lag_due_s:
             self._lag_due_s = perf_counter() + LAG_EVERY_S
             for topic, records in consumer.lag().items():
                 self.lag(topic, records)
+
+    def expired(self, topic: str, records: int) -> None:
+        """Count records of `topic` that retention took first; for what reads without a Consumer."""
+        self._collectors.expired.labels(self._service, topic).inc(records)
 
     def lag(self, topic: str, records: int) -> None:
         """Take down how many records of `topic` wait; for what reads without a Consumer."""

@@ -68,7 +68,7 @@ class MatchStream:
         while not stop.is_set():
             self._health.set("stream", "has not joined its group yet")
             app = application(self._cluster, folder)
-            places = Places(self._cluster, self._clock)
+            places = Places(self._cluster, self._clock, self._taker.tell_expired)
             worker = _Worker(app, self._taker, places, health=self._health, clock=self._clock, stop=stop)
             reason = await worker.run()
             if reason is None:
@@ -112,8 +112,8 @@ class _Worker:
         self._app.on_partitions_assigned.connect(self._on_assigned)
         self._places = places
         self._in_hand, self._last_s = False, clock.monotonic_s()
-        # Where Faust has to go back to.
-        self._skipped: dict[Any, int] = {}
+        # The partitions on which Faust has to go back.
+        self._skipped: set[Any] = set()
         self._patience = Patience("offsets", health, clock)
 
     async def run(self) -> str | None:
@@ -186,23 +186,26 @@ class _Worker:
         if offset <= expected:
             await self._fold_one(event)
             self._places.passed(at.partition, offset)
-            self._skipped.pop(at, None)
+            self._skipped.discard(at)
             self._tell_all_before_is_done(at, offset)
             return True
-        self._skipped.setdefault(at, expected)
+        self._skipped.add(at)
         return False
 
     async def _go_back(self) -> None:
         """Have Faust fetch again what it skipped, until it comes: it may drop that once more."""
         consumer: Any = self._app.consumer
-        for at, expected in list(self._skipped.items()):
+        for at in list(self._skipped):
             if not self._places.may_go_back(at.partition):
                 continue
+            expected = await self._in_thread(self._next_left, at.partition)
+            if at not in self._skipped:
+                continue  # it has come meanwhile
             log.warning("faust skipped matches, going back", partition=at.partition, offset=expected)
             try:
                 await consumer.seek(at, expected)
             except KafkaError:
-                self._skipped.pop(at, None)  # moved to another worker meanwhile
+                self._skipped.discard(at)  # moved to another worker meanwhile
 
     def _tell_all_before_is_done(self, at: Any, offset: int) -> None:
         """Have Faust commit on from here where retention took what was before; otherwise it knows."""
@@ -218,7 +221,7 @@ class _Worker:
         for at, end in self._ends().items():
             expected = await self._in_thread(self._next_of, at.partition)
             if end > expected:
-                self._skipped.setdefault(at, expected)
+                self._skipped.add(at)
         self._last_s = self._clock.monotonic_s()
 
     async def _keep_in_turn(self) -> None:
@@ -245,6 +248,9 @@ class _Worker:
 
     def _next_of(self, partition: int, stop: threading.Event) -> int:
         return self._patience.until_done(lambda: self._places.next_of(partition), stop)
+
+    def _next_left(self, partition: int, stop: threading.Event) -> int:
+        return self._patience.until_done(lambda: self._places.next_left(partition), stop)
 
     async def _on_assigned(self, *_: object, **__: object) -> None:
         self._places.forget()

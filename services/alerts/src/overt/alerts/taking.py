@@ -59,6 +59,10 @@ class Taker:
         """Tell the metrics how many matches wait."""
         self._metrics.lag(MATCHES.name, matches)
 
+    def tell_expired(self, matches: int) -> None:
+        """Tell the metrics how many matches retention took before anybody came to them."""
+        self._metrics.expired(MATCHES.name, matches)
+
     def _until_done(self, action: Callable[[], T], stop: threading.Event) -> T:
         def attempt() -> T:
             self._metrics.age()
