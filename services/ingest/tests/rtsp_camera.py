@@ -15,6 +15,9 @@ import av
 PAYLOAD_TYPE = 96
 CLOCK_HZ = 90_000
 PERIOD_TICKS = CLOCK_HZ // 25
+# The length of a packet has two bytes (RFC 2326, 10.12): what is longer goes in fragments.
+MOST_BYTES = 60_000
+FU_A, FIRST, LAST = 28, 0x80, 0x40
 
 
 def access_units(path: Path) -> list[list[bytes]]:
@@ -33,7 +36,7 @@ Ending = Literal["hangs up", "falls silent", "goes on"]
 class RtspCamera:
     """Serves one clip to everybody who asks, from its beginning; `ending` says what comes after it.
 
-    One that `goes on` plays the clip again and again at 25 pictures a second; the others send it at once.
+    One that `goes on` plays the clip again and again, `rate_hz` pictures a second; the others send it at once.
     `ticks` gives the RTP time of a picture by its number; of the pictures in `spoilt` noise is sent.
     """
 
@@ -43,6 +46,7 @@ class RtspCamera:
         *,
         ending: Ending,
         port: int = 0,
+        rate_hz: float = 25,
         ticks: Callable[[int], int] = lambda number: number * PERIOD_TICKS,
         spoilt: Container[int] = (),
     ) -> None:
@@ -51,6 +55,7 @@ class RtspCamera:
         # SPS and PPS (H.264, table 7-1): without them nobody can read what follows.
         assert kinds[0][:2] == [7, 8], f"{clip.name} of {clip.stat().st_size} bytes holds {kinds}"
         self._ending = ending
+        self._rate_hz = rate_hz
         self._ticks = ticks
         self._spoilt = spoilt
         self._server = socket.create_server(("127.0.0.1", port))
@@ -127,16 +132,16 @@ class RtspCamera:
             for packet in self._packets(number, sequence):
                 connection.sendall(b"$\0" + struct.pack(">H", len(packet)) + packet)
                 sequence += 1
-            if self._ending == "goes on" and self._closed.wait(1 / 25):
+            if self._ending == "goes on" and self._closed.wait(1 / self._rate_hz):
                 return
         if self._ending == "falls silent":
             while connection.recv(1024):  # until the other side, or `close`, ends it
                 pass
 
     def _packets(self, number: int, sequence: int) -> Iterator[bytes]:
-        units = self._pictures[number % len(self._pictures)]
-        for place, unit in enumerate(units):
-            marker = 0x80 if unit is units[-1] else 0
+        payloads = [part for unit in self._units(number) for part in fragments(unit)]
+        for place, payload in enumerate(payloads):
+            marker = 0x80 if place == len(payloads) - 1 else 0
             header = struct.pack(
                 ">BBHII",
                 0x80,
@@ -145,6 +150,20 @@ class RtspCamera:
                 self._ticks(number) % 2**32,
                 7,
             )
-            yield header + (
-                unit[:1] + bytes(255 - byte for byte in unit[1:]) if number in self._spoilt else unit
-            )
+            yield header + payload
+
+    def _units(self, number: int) -> Iterator[bytes]:
+        for unit in self._pictures[number % len(self._pictures)]:
+            yield unit[:1] + bytes(255 - byte for byte in unit[1:]) if number in self._spoilt else unit
+
+
+def fragments(unit: bytes) -> Iterator[bytes]:
+    """Yield a NAL unit as it is, or in parts if it is too long (RFC 6184, 5.8)."""
+    if len(unit) <= MOST_BYTES:
+        yield unit
+        return
+    kind, content = unit[0], unit[1:]
+    parts = [content[at : at + MOST_BYTES] for at in range(0, len(content), MOST_BYTES)]
+    for number, part in enumerate(parts):
+        flags = FIRST * (number == 0) | LAST * (number == len(parts) - 1)
+        yield bytes([kind & 0xE0 | FU_A, flags | kind & 0x1F]) + part
