@@ -6,8 +6,8 @@
 The seed decides which service is killed when; what a run comes to also depends on the machine, which is
 printed. The last line says whether it held; exit 1 when it did not: anything was lost or doubled, a service
 ended by itself, or no pass was left undisturbed. With --away also: not all worked again within 10 s of a
-server's return, a service grew by more than 100 MB, or ingest missed pictures and did not count them. How soon killed services are ready again is
-reported only: a start of a process is part of it.
+server's return, a service grew by more than 100 MB, or ingest missed pictures and did not count them. How
+soon killed services are ready again is reported only: a start of a process is part of it.
 """
 
 import argparse

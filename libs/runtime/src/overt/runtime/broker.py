@@ -64,7 +64,8 @@ class Consumer(Protocol):
         """Commit everything returned by `poll` so far. Raises CommitRefused, or BrokerAway: commit again.
 
         When some of it moved to another member, that comes back there; what stayed is committed or comes
-        back here.
+        back here. What moved is refused if it was of the batch in hand: a `poll` that is not paused begins
+        the next one.
         """
 
     def pause(self) -> None:
@@ -74,7 +75,7 @@ class Consumer(Protocol):
         """Go on where `pause` stopped, or where partitions that came meanwhile were committed last."""
 
     def holds(self, record: Record) -> bool:
-        """Whether `record`, returned by `poll` since the last commit, is still this member's to commit."""
+        """Whether `record`, of the batch in hand, is still this member's to commit."""
 
     def joined(self) -> bool:
         """Whether the group has given this member its partitions, maybe none, and not dropped it since."""
