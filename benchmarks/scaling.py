@@ -44,8 +44,11 @@ from overt.detect.service import build as build_detect
 from overt.detect.settings import DetectOptions
 from overt.embed.service import build as build_embed
 from overt.embed.settings import EmbedOptions
-from overt.recognition.detector import STRIDES_PX, Detector, Floats
+from overt.recognition.align import ARCFACE
+from overt.recognition.detections import Floats
+from overt.recognition.detector import Detector
 from overt.recognition.embedder import Embedder
+from overt.recognition.layouts import STRIDES_PX
 from overt.recognition.pack import Pack, pack_info
 from overt.runtime.broker import Record
 from overt.runtime.clock import SystemClock
@@ -97,7 +100,7 @@ class SleepingEmbedder:
         return np.eye(1, INFO.dimension, dtype=np.float32).repeat(len(crops_NHWC), axis=0)
 
 
-PACK = Pack(INFO, Detector(SleepingNetwork()), cast("Embedder", SleepingEmbedder()))
+PACK = Pack(INFO, Detector(SleepingNetwork()), ARCFACE, cast("Embedder", SleepingEmbedder()))
 
 
 def frame(camera_id: str, at_ns: int) -> FrameCaptured:

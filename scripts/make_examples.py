@@ -178,7 +178,7 @@ def pack(topic: Topic, fields: Fields) -> bytes:
 
 def usual_mistakes(topic: Topic, message: msgspec.Struct) -> Iterator[Example]:
     """What can be wrong with any message."""
-    last = message.__struct_fields__[-1]
+    last = next(field.name for field in reversed(msgspec.structs.fields(message)) if field.required)
     missing = f"invalid: Object missing required field `{last}`"
     mistakes: tuple[tuple[str, Fields, str], ...] = (
         ("unknown_field", {"surname": "x"}, "invalid: Object contains an unknown field"),

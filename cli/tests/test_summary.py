@@ -3,7 +3,9 @@ from prometheus_client import CollectorRegistry, Counter
 from overt.cli.calibration import evidence_for, in_words
 from overt.cli.summary import AlertSummary, percentile, summarise, total
 from overt.cli.summary import in_words as summary_in_words
-from overt.recognition.calibration import CPU_CALIBRATION
+from overt.recognition.pack import pack_info
+
+CPU_CALIBRATION = pack_info("cpu").calibration
 
 
 def test_counters_are_summed_over_their_labels() -> None:

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from overt.contracts.access import OPERATOR
 from overt.contracts.topic_specs import topic_specs
 from overt.control.policy import SERVICES
-from overt.recognition.calibration import CPU_CALIBRATION
+from overt.recognition.pack import pack_info
 from overt.runtime.clock import SystemClock
 from overt.runtime.kafka import create_topics
 from overt.runtime.kafka_security import KafkaLogin
@@ -36,7 +36,7 @@ PATIENCE_S = 150.0
 GRACE_S = 30.0
 TAIL_LINES = 25
 WATCHLIST = "list-1"
-THRESHOLD = CPU_CALIBRATION.default_threshold
+THRESHOLD = pack_info("cpu").calibration.default_threshold
 # What is run for each process; the alerts service is two of them, under one token.
 MODULES: Mapping[str, Sequence[str]] = {
     **{name: (f"overt.{name}",) for name in ("control", *SERVICES)},

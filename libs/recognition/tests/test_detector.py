@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from overt.recognition.detector import Detections, Detector, decode, suppress
+from overt.recognition.detections import Detections, suppress
+from overt.recognition.detector import Detector, DetectorOptions
+from overt.recognition.layouts import decode_scrfd, decode_yunet, scrfd_outputs
 from overt.recognition.pack import Pack
 
 Photographs = Mapping[str, NDArray[np.uint8]]
@@ -60,13 +62,43 @@ def slow_iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
 def test_decoding_agrees_with_the_slow_obvious_way() -> None:
     maps = random_maps(1, 96, 160)
 
-    fast = decode(maps, 160, 0.8)
+    fast = decode_yunet(maps, 160, 0.8)
 
     slow = np.array(slow_decode(maps, 160, 0.8))
     assert len(fast) == len(slow) > 10
     assert np.allclose(fast.scores_N, slow[:, 0], atol=1e-5)
     assert np.allclose(fast.boxes_N4, slow[:, 1:5], atol=1e-3)
     assert np.allclose(fast.landmarks_N52.reshape(-1, 10), slow[:, 5:], atol=1e-3)
+
+
+def test_scrfd_is_decoded_as_distances_from_the_corners_of_cells_two_anchors_each() -> None:
+    """One anchor at a time, from the definition: sides and landmarks in strides from the cell's corner."""
+    random = np.random.default_rng(3)
+    height, width, wanted = 96, 160, []
+    maps = {}
+    for stride in STRIDES:
+        anchors = (height // stride) * (width // stride) * 2
+        for kind, values in (("score", 1), ("bbox", 4), ("kps", 10)):
+            maps[f"{kind}_{stride}"] = random.uniform(0, 1, (anchors, values)).astype(np.float32)
+        for anchor in range(anchors):
+            row, column = divmod(anchor // 2, width // stride)
+            if maps[f"score_{stride}"][anchor, 0] >= 0.9:
+                left, top, right, bottom = maps[f"bbox_{stride}"][anchor]
+                wanted.append(
+                    [(column - left), (row - top), (column + right), (row + bottom)]
+                    + [
+                        (row if place % 2 else column) + value
+                        for place, value in enumerate(maps[f"kps_{stride}"][anchor])
+                    ]
+                )
+                wanted[-1] = [float(value) * stride for value in wanted[-1]]
+
+    found = decode_scrfd(maps, width, 0.9)
+
+    assert tuple(maps) != scrfd_outputs()
+    assert set(maps) == set(scrfd_outputs())
+    assert len(wanted) > 10
+    assert np.allclose(np.hstack([found.boxes_N4, found.landmarks_N52.reshape(-1, 10)]), wanted, atol=1e-3)
 
 
 @settings(max_examples=40, deadline=None)
@@ -108,13 +140,19 @@ class Blind:
 
     def __init__(self) -> None:
         self.shown: list[tuple[int, ...]] = []
+        self.blobs: list[NDArray[np.float32]] = []
 
     def run(
         self, output_names: list[str], input_feed: dict[str, NDArray[np.float32]]
     ) -> list[NDArray[np.float32]]:
         height, width = input_feed["input"].shape[2:]
         self.shown.append(input_feed["input"].shape)
-        maps = {name: values * 0 for name, values in random_maps(0, height, width).items()}
+        self.blobs.append(input_feed["input"])
+        pictures = len(input_feed["input"])
+        maps = {
+            name: np.repeat(values * 0, pictures, axis=0)
+            for name, values in random_maps(0, height, width).items()
+        }
         return [maps[name] for name in output_names]
 
 
@@ -137,6 +175,56 @@ def test_a_picture_is_shrunk_to_the_longest_side_and_padded_never_enlarged(
 
     assert len(found) == 0
     assert network.shown == [seen]
+
+
+def test_pictures_of_one_size_are_shown_together_and_come_back_in_their_order() -> None:
+    network = Blind()
+    pictures = [np.zeros((*size, 3), np.uint8) for size in ((32, 64), (96, 32), (32, 64), (0, 5), (32, 64))]
+
+    found = Detector(network, DetectorOptions(batch=2)).detect_batch(pictures)
+
+    assert [len(faces) for faces in found] == [0] * 5
+    assert network.shown == [(2, 3, 32, 64), (1, 3, 32, 64), (1, 3, 96, 32)]
+
+
+def test_a_network_of_fixed_size_sees_that_size_in_its_own_colours_and_range() -> None:
+    network = Blind()
+    options = DetectorOptions(
+        colours="RGB", mean=(127.5, 127.5, 127.5), scale=1 / 128, input_size_px=(96, 64)
+    )
+    picture_HWC = np.zeros((320, 320, 3), np.uint8)
+    picture_HWC[...] = (255, 127, 0)
+
+    Detector(network, options).detect(picture_HWC, longest_side_px=320)
+
+    (blob_NCHW,) = network.blobs
+    assert blob_NCHW.shape == (1, 3, 64, 96)
+    assert np.allclose(blob_NCHW[0, :, 10, 10], [127.5 / 128, -0.5 / 128, -127.5 / 128])
+    assert not blob_NCHW[:, :, :, 64:].any()  # the padding, in the network's range
+
+
+@pytest.mark.models
+def test_a_batch_finds_what_one_at_a_time_does(pack: Pack, photographs: Photographs) -> None:
+    detector = pack.detector
+    assert isinstance(detector, Detector)
+    together = Detector(detector._session, DetectorOptions(batch=4))
+    man = photographs["obama"]
+    pictures = [man, photographs["biden"], man[:, ::-1].copy(), man, photographs["astronaut"]]
+
+    for alone, batched in zip(pictures, together.detect_batch(pictures), strict=True):
+        expected = detector.detect(alone)
+        assert len(expected) == len(batched) == 1
+        assert np.allclose(expected.landmarks_N52, batched.landmarks_N52, atol=1e-2)
+        assert np.allclose(expected.scores_N, batched.scores_N, atol=1e-4)
+
+
+@pytest.mark.models
+def test_the_same_network_can_be_asked_for_more_doubtful_faces(pack: Pack, photographs: Photographs) -> None:
+    blurred_HWC = np.asarray(Image.fromarray(photographs["obama"]).resize((28, 36)).resize((280, 360)))
+
+    sure, doubtful = (len(pack.detector.with_score(score).detect(blurred_HWC)) for score in (0.95, 0.05))
+
+    assert sure < doubtful
 
 
 def test_an_empty_picture_has_no_faces_and_another_shape_or_type_is_refused() -> None:
@@ -170,7 +258,7 @@ def test_a_picture_decoded_at_half_size_gives_the_same_faces_in_full_size_pixels
     half_HWC = np.asarray(Image.fromarray(image_HWC).reduce(2))
 
     whole = pack.detector.detect(image_HWC, longest_side_px=1200)
-    halved = pack.detector.detect_scaled(half_HWC, 2.0)
+    halved = pack.detector.detect(half_HWC, longest_side_px=600).scaled(2.0)
 
     assert len(whole) == len(halved) == 1
     assert np.abs(whole.landmarks_N52 - halved.landmarks_N52).max() < 12  # of a face 280 px wide

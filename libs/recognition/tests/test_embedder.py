@@ -5,11 +5,14 @@ import pytest
 from numpy.typing import NDArray
 
 from overt.recognition.align import align_crop
-from overt.recognition.embedder import Embedder
+from overt.recognition.embedder import Embedder, EmbedderOptions
 from overt.recognition.pack import Pack
 
 Photographs = Mapping[str, NDArray[np.uint8]]
 MAN = ("obama", "obama2", "obama3")
+
+
+SMALL = EmbedderOptions(dimension=3, crop_size_px=4)
 
 
 class Sums:
@@ -30,7 +33,7 @@ def crops_of(pack: Pack, photographs: Photographs) -> dict[str, NDArray[np.uint8
 
 
 def test_rows_are_unit_vectors_in_the_order_of_the_crops_across_batches() -> None:
-    embedder = Embedder(Sums(), dimension=3, crop_size_px=4)
+    embedder = Embedder(Sums(), SMALL)
     crops_NHWC = np.zeros((40, 4, 4, 3), np.uint8)
     for number in range(40):
         crops_NHWC[number, ..., number % 3] = 100 + number
@@ -42,14 +45,14 @@ def test_rows_are_unit_vectors_in_the_order_of_the_crops_across_batches() -> Non
 
 
 def test_no_crops_give_no_templates() -> None:
-    assert Embedder(Sums(), dimension=3, crop_size_px=4).embed(np.zeros((0, 4, 4, 3), np.uint8)).shape == (
+    assert Embedder(Sums(), SMALL).embed(np.zeros((0, 4, 4, 3), np.uint8)).shape == (
         0,
         3,
     )
 
 
 def test_crops_of_another_size_or_type_are_refused() -> None:
-    embedder = Embedder(Sums(), dimension=3, crop_size_px=4)
+    embedder = Embedder(Sums(), SMALL)
 
     for wrong in (np.zeros((1, 5, 4, 3), np.uint8), np.zeros((4, 4, 3), np.uint8), np.zeros((1, 4, 4, 3))):
         with pytest.raises(ValueError, match="expected uint8"):
@@ -66,6 +69,7 @@ def test_one_man_is_alike_across_photographs_and_different_people_are_not(
     templates_ND = pack.embedder.embed(np.stack([crops[name] for name in names]))
 
     threshold = pack.info.calibration.default_threshold
+    assert threshold is not None
     similarity = templates_ND @ templates_ND.T
     for row, first in enumerate(names):
         for column, second in enumerate(names[:row]):

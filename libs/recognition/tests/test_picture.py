@@ -226,6 +226,7 @@ def test_a_blurred_face_is_recognised_neither_by_the_detector_nor_by_the_embedde
     pack: Pack, photographs: Photographs
 ) -> None:
     threshold = pack.info.calibration.default_threshold
+    assert threshold is not None
     for name, image_HWC in photographs.items():
         found = pack.detector.detect(image_HWC)
         blurred_HWC = blur_faces(image_HWC, found.boxes_N4, keep=None)

@@ -108,6 +108,7 @@ class Bench:
         pack = Pack(
             info=dataclasses.replace(PACK_INFO, fingerprint=self.fingerprint),
             detector=cast("Any", None),
+            aligner=cast("Any", None),
             embedder=cast("Any", None),
         )
         world = World(broker or self.broker, self.clock, CollectorRegistry(), self.health)
@@ -148,8 +149,6 @@ PACK_INFO = PackInfo(
     calibration=Calibration(
         default_threshold=0.5,
         data_set="words",
-        non_mated_searches=1_000,
-        mated_searches=1_000,
         points=(OperatingPoint(FLOOR, 1_000, 0.001, 0.002, 0.9, 0.8),),
     ),
 )

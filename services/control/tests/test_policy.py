@@ -150,8 +150,6 @@ def test_every_broken_rule_is_told_at_once() -> None:
 EVIDENCE = Calibration(
     default_threshold=0.5,
     data_set="a set",
-    non_mated_searches=1_000,
-    mated_searches=1_000,
     points=(
         OperatingPoint(0.40, 100, 0.001, 0.002, 0.9, 0.8),
         OperatingPoint(0.45, 1_000, 0.001, 0.002, 0.9, 0.8),

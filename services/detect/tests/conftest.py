@@ -22,7 +22,7 @@ from overt.detect.core import DetectCore
 from overt.detect.metrics import DetectMetrics
 from overt.detect.settings import DetectOptions
 from overt.detect.view import CameraView
-from overt.recognition.align import TEMPLATE_52
+from overt.recognition.align import ARCFACE, TEMPLATE_52
 from overt.recognition.detector import Detections
 from overt.recognition.pack import PackInfo, pack_info
 from overt.runtime.clock import ManualClock
@@ -109,6 +109,7 @@ class World:
         self._sequence = count()
         self.core = DetectCore(
             self.info,
+            ARCFACE,
             new_view=lambda: CameraView(self.finder, self.options, lambda: f"track-{next(self._ids)}"),
             orders=self.orders.book,
             clock=self.clock,

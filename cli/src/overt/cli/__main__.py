@@ -19,6 +19,7 @@ from overt.control.errors import ControlError
 from overt.control.policy import Category
 from overt.ingest.errors import SourceError
 from overt.recognition.errors import RecognitionError
+from overt.recognition.onnx_session import Device
 from overt.runtime import logs
 from overt.runtime.broker import BrokerError
 from overt.runtime.process import CannotBegin
@@ -83,6 +84,10 @@ Hours = Annotated[float, typer.Option(help="How long the order lasts.", min=0.01
 Threshold = Annotated[
     float | None, typer.Option(help="Similarity from which people are asked; the pack's own if not given.")
 ]
+PackOption = Annotated[
+    str, typer.Option("--pack", help="Model pack: cpu, facenet, or the path of a .toml that describes one.")
+]
+DeviceOption = Annotated[Device, typer.Option(help="What the networks run on.")]
 Live = Annotated[
     bool,
     typer.Option("--live/--as-fast-as-possible", help="Play recordings at camera speed, or drop no frame."),
@@ -122,6 +127,8 @@ def up_command(  # noqa: PLR0913 - one parameter an option
     place: Place = "place not recorded",
     hours: Hours = 4.0,
     threshold: Threshold = None,
+    pack: PackOption = "cpu",
+    device: DeviceOption = "cpu",
     live: Live = True,
     once: Once = False,
     json: Json = False,
@@ -144,6 +151,8 @@ def up_command(  # noqa: PLR0913 - one parameter an option
         place=place,
         hours=hours,
         threshold=threshold,
+        pack=pack,
+        device=device,
         live=live,
         once=once,
         port=port,

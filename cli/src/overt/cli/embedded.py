@@ -39,13 +39,14 @@ from overt.ingest.settings import CameraOptions, IngestOptions
 from overt.match.service import build as build_match
 from overt.match.settings import MatchOptions
 from overt.recognition.gallery import Gallery
+from overt.recognition.onnx_session import Device
 from overt.recognition.pack import Pack, load_pack
 from overt.runtime import process
 from overt.runtime.clock import Clock, SystemClock
 from overt.runtime.health import Health
 from overt.runtime.loop_metrics import LoopCollectors
 from overt.runtime.memory import MemoryBroker
-from overt.runtime.process import Runner
+from overt.runtime.process import CannotBegin, Runner
 
 DRAIN_CHECK_S = 0.1
 LOOPBACK = "127.0.0.1"
@@ -64,6 +65,8 @@ class UpOptions:
     place: str = "not given"
     hours: float = 4.0
     threshold: float | None = None
+    pack: str = "cpu"
+    device: Device = "cpu"
     live: bool = True
     once: bool = False
     port: int = 8080
@@ -95,7 +98,8 @@ def up(options: UpOptions) -> tuple[Summary, int]:
     process.leave_no_core()
     for source in options.videos:
         probe_source(source)
-    pack = load_pack("cpu", models_dir(options.cache_dir))
+    pack = load_pack(options.pack, models_dir(options.cache_dir), device=options.device)
+    _threshold(options, pack)  # before anything is begun
     with ExitStack() as stack:
         require_free(LOOPBACK, options.port)
         folder = stack.enter_context(data_folder(options.data_dir, empty=options.fresh))
@@ -167,7 +171,11 @@ def _alerts_options(options: UpOptions, folder: Path, pack: Pack) -> AlertsOptio
 
 
 def _threshold(options: UpOptions, pack: Pack) -> float:
-    return pack.info.calibration.default_threshold if options.threshold is None else options.threshold
+    """Return the threshold asked for, else the pack's own. Raises CannotBegin when there is neither."""
+    threshold = pack.info.calibration.default_threshold if options.threshold is None else options.threshold
+    if threshold is None:
+        raise CannotBegin(f"pack {pack.info.name} was never measured and has no threshold: name one")
+    return threshold
 
 
 def _ingest_options(options: UpOptions) -> IngestOptions:

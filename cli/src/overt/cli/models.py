@@ -8,7 +8,8 @@ import typer
 from overt.cli.datafolder import default_cache_dir
 from overt.cli.progress import say, steps
 from overt.recognition.models import fetch_models
-from overt.recognition.pack import PACKS, load_pack
+from overt.recognition.pack import load_pack, pack_info
+from overt.recognition.pack_spec import pack_names
 
 models_app = typer.Typer(no_args_is_help=True, help="Fetch and show model packs.")
 
@@ -43,11 +44,12 @@ def fetch(
 
 
 @models_app.command("list", epilog="Example:  overt models list")
-def show(cache: CacheDir) -> None:
+def show() -> None:
     """Show the packs: licences, fingerprint, and what was measured about their errors."""
-    for name in PACKS:
-        info = load_pack(name, models_dir(cache)).info
+    for name in pack_names():
+        info = pack_info(name)
         typer.echo(f"{name}\n  fingerprint {info.fingerprint}\n  template    {info.dimension} values")
         for licence in info.licences:
             typer.echo(f"  licence     {licence}")
-        typer.echo(f"  threshold   {info.calibration.default_threshold:.3f} by default")
+        threshold = info.calibration.default_threshold
+        typer.echo(f"  threshold   {'none measured' if threshold is None else f'{threshold:.3f} by default'}")

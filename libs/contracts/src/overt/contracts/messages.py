@@ -93,12 +93,24 @@ class Box(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("box is empty")
 
 
-class Shot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Presentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a passive check of one track says so far: may it be a picture of a face, printed or on a screen?
+
+    `looks` is how many looks it rests on. Shown to who judges, with its measured error rates; nothing is
+    decided by it (ISO/IEC 30107-3: presentation attack detection).
+    """
+
+    looks: Annotated[int, msgspec.Meta(ge=1, le=MAX_INTEGER)]
+    flagged: bool
+
+
+class Shot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One good look at one face: what detect hands on, and what an alert may later show.
 
     `track_id` means something within one camera for the seconds a face is in view, and nothing after.
     `landmarks_px` are x, y of right eye, left eye, nose, right and left mouth corner in the full picture.
     In `portrait_jpeg` (the face with some surroundings) and `context_jpeg` every other face is blurred.
+    `presentation` None: too few looks to say anything.
     """
 
     camera_id: Identifier
@@ -113,6 +125,7 @@ class Shot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     crop_rgb: bytes
     portrait_jpeg: bytes
     context_jpeg: bytes
+    presentation: Presentation | None = None
 
     def __post_init__(self) -> None:
         """Refuse a crop of the wrong size and pictures that are none."""
@@ -134,17 +147,23 @@ class FaceFound(Message, frozen=True, tag="face_found.v1"):
     shot: Shot
 
 
-class TemplateMade(Message, frozen=True, tag="template_made.v1"):
-    """The template of one shot: `dimension` float32 values, little-endian, of unit length."""
+class TemplateMade(Message, frozen=True, omit_defaults=True, tag="template_made.v1"):
+    """The template of one shot: `dimension` float32 values, little-endian, of unit length.
+
+    `fused` is the same for its track, all shots up to this one taken together; None for a first shot.
+    """
 
     fingerprint: Fingerprint
     dimension: Annotated[int, msgspec.Meta(ge=1, le=MAX_TEMPLATE_DIMENSION)]
     template: bytes
     shot: Shot
+    fused: bytes | None = None
 
     def __post_init__(self) -> None:
         """Refuse a template that is not a finite unit vector of its size."""
         require_unit_vector(self.template, self.dimension)
+        if self.fused is not None:
+            require_unit_vector(self.fused, self.dimension)
 
 
 class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

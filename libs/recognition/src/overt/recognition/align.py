@@ -3,6 +3,9 @@
 Coordinates are pixel indices, as the detector gives them: the middle of the first pixel is (0, 0).
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -39,32 +42,53 @@ def similarity_transform(
     return matrix_23
 
 
-def align_crop(
-    image_HWC: NDArray[np.uint8], landmarks_52: NDArray[np.floating], size_px: int = TEMPLATE_SIZE_PX
-) -> NDArray[np.uint8]:
-    """Return the upright face as size_px x size_px x 3; what lies outside the picture is black.
+@dataclass(frozen=True, slots=True, eq=False)
+class Aligner:
+    """Cuts upright faces of `size_px` x `size_px`, their landmarks at `template_52` (pixels of the crop)."""
 
-    Only the region that the crop needs is touched. A face more than twice as large as the crop is reduced
-    by whole factors first: bilinear sampling alone would alias.
-    """
-    template_52 = TEMPLATE_52 * (size_px / TEMPLATE_SIZE_PX)
-    back_23 = _inverse(similarity_transform(landmarks_52, template_52))
-    factor = max(1, int(np.hypot(back_23[0, 0], back_23[1, 0])))
-    left, top, right, bottom = _region(back_23, size_px, image_HWC.shape, RIM_PX * factor)
-    if right <= left or bottom <= top:
-        return np.zeros((size_px, size_px, 3), np.uint8)
-    region = Image.fromarray(np.ascontiguousarray(image_HWC[top:bottom, left:right]))
-    if factor > 1:
-        region = region.reduce(factor)
-    # Pillow counts from the corner of the first pixel, we from its middle: half a pixel on both sides.
-    linear = back_23[:, :2]
-    shift = back_23[:, 2] + 0.5 - linear @ (0.5, 0.5) - (left, top)
-    a, b, c = np.column_stack([linear, shift])[0] / factor
-    d, e, f = np.column_stack([linear, shift])[1] / factor
-    crop = region.transform(
-        (size_px, size_px), Image.Transform.AFFINE, (a, b, c, d, e, f), Image.Resampling.BILINEAR
-    )
-    return np.asarray(crop)
+    template_52: NDArray[np.float64]
+    size_px: int
+
+    def crop(self, image_HWC: NDArray[np.uint8], landmarks_52: NDArray[np.floating]) -> NDArray[np.uint8]:
+        """Return the upright face as size_px x size_px x 3; what lies outside the picture is black.
+
+        Only the region that the crop needs is touched. A face more than twice as large as the crop is
+        reduced by whole factors first: bilinear sampling alone would alias.
+        """
+        size_px = self.size_px
+        back_23 = _inverse(similarity_transform(landmarks_52, self.template_52))
+        factor = max(1, int(np.hypot(back_23[0, 0], back_23[1, 0])))
+        left, top, right, bottom = _region(back_23, size_px, image_HWC.shape, RIM_PX * factor)
+        if right <= left or bottom <= top:
+            return np.zeros((size_px, size_px, 3), np.uint8)
+        region = Image.fromarray(np.ascontiguousarray(image_HWC[top:bottom, left:right]))
+        if factor > 1:
+            region = region.reduce(factor)
+        # Pillow counts from the corner of the first pixel, we from its middle: half a pixel on both sides.
+        linear = back_23[:, :2]
+        shift = back_23[:, 2] + 0.5 - linear @ (0.5, 0.5) - (left, top)
+        a, b, c = np.column_stack([linear, shift])[0] / factor
+        d, e, f = np.column_stack([linear, shift])[1] / factor
+        crop = region.transform(
+            (size_px, size_px), Image.Transform.AFFINE, (a, b, c, d, e, f), Image.Resampling.BILINEAR
+        )
+        return np.asarray(crop)
+
+
+ARCFACE = Aligner(TEMPLATE_52, TEMPLATE_SIZE_PX)
+
+
+def align_crop(image_HWC: NDArray[np.uint8], landmarks_52: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Return the upright face as 112 x 112 x 3 by the ArcFace template, whatever pack is loaded."""
+    return ARCFACE.crop(image_HWC, landmarks_52)
+
+
+def crop_constants() -> Mapping[str, object]:
+    """Return what a crop depends on besides the pack's own template."""
+    return {
+        "method": "similarity, least squares; whole-factor reduction, then bilinear; black outside",
+        "rim_px": RIM_PX,
+    }
 
 
 def _inverse(matrix_23: NDArray[np.float64]) -> NDArray[np.float64]:

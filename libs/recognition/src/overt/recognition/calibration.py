@@ -7,6 +7,7 @@ that would allow it. FPIR grows with the list (about linearly), so a point speak
 from dataclasses import dataclass
 
 from overt.recognition.metrics import proportion
+from overt.recognition.pack_spec import CalibrationTable, PointTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,48 +24,30 @@ class OperatingPoint:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The measured operating points of a pack and what they were measured on.
+    """The measured operating points of a pack and what they were measured on; none: nobody measured it.
 
     `points` rise with the threshold; at one threshold the largest list comes first.
     """
 
-    default_threshold: float
+    default_threshold: float | None
     data_set: str
-    non_mated_searches: int
-    mated_searches: int
     points: tuple[OperatingPoint, ...]
 
 
-# Of people who were not on the list; with 2,855 entries it is 2,855 searches, each with the person's own
-# entry left out.
-NON_MATED, NON_MATED_ALL, MATED = 1_988, 2_855, 3_668
+def calibration_of(table: CalibrationTable) -> Calibration:
+    """Return what a pack's file says was measured, with rates and intervals from its counts."""
+    points = sorted(map(_measured, table.points), key=lambda point: (point.threshold, -point.watchlist_size))
+    return Calibration(table.default_threshold, table.data_set, tuple(points))
 
 
-def _measured(threshold: float, size: int, *, wrong: int, found: int) -> OperatingPoint:
-    """Return a point from counts: non-mated searches with an answer, mated ones with the right one (rank 5)."""
-    fpir = proportion(wrong, NON_MATED if size < NON_MATED_ALL else NON_MATED_ALL)
-    tpir = proportion(found, MATED)
-    return OperatingPoint(threshold, size, fpir.value, fpir.upper_95, tpir.value, tpir.lower_95)
-
-
-# Printed by benchmarks/calibrate_cpu.py. The one false positive from 0.55 to 0.65 in the list of 867 is a pair
-# of pictures under two names that show, to the eye, one person: it is counted all the same.
-CPU_CALIBRATION = Calibration(
-    default_threshold=0.55,
-    data_set="half of the people of Labeled Faces in the Wild (2,855 people, 6,523 photographs)",
-    non_mated_searches=NON_MATED,
-    mated_searches=MATED,
-    points=(
-        _measured(0.46, 100, wrong=0, found=3545),
-        _measured(0.48, 100, wrong=0, found=3498),
-        _measured(0.50, 100, wrong=0, found=3441),
-        _measured(0.52, 100, wrong=0, found=3372),
-        _measured(0.55, 867, wrong=1, found=3222),
-        _measured(0.55, 100, wrong=0, found=3222),
-        _measured(0.58, 867, wrong=1, found=3028),
-        _measured(0.60, 867, wrong=1, found=2875),
-        _measured(0.65, 867, wrong=1, found=2270),
-        _measured(0.70, 2_855, wrong=2, found=1440),
-        _measured(0.70, 867, wrong=0, found=1440),
-    ),
-)
+def _measured(point: PointTable) -> OperatingPoint:
+    fpir = proportion(point.false_positives, point.non_mated_searches)
+    tpir = proportion(point.found, point.mated_searches)
+    return OperatingPoint(
+        threshold=point.threshold,
+        watchlist_size=point.watchlist_size,
+        fpir=fpir.value,
+        fpir_upper_95=fpir.upper_95,
+        tpir=tpir.value,
+        tpir_lower_95=tpir.lower_95,
+    )

@@ -1,25 +1,34 @@
-"""Finds faces and their five landmarks in one picture: YuNet (Wu et al. 2023) in ONNX Runtime.
+"""Finds faces and their five landmarks in pictures with a network in ONNX Runtime (by default YuNet, Wu et al. 2023).
 
 Coordinates are pixel indices: the middle of the first pixel is (0, 0).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-STRIDES_PX = (8, 16, 32)
-# Both sides of what the network sees are multiples of its coarsest stride.
-MULTIPLE_PX = 32
-LONGEST_SIDE_PX = 960
-SCORE_THRESHOLD = 0.6
-NMS_IOU = 0.3
+from overt.recognition.detections import (
+    LONGEST_SIDE_PX,
+    Detections,
+    FaceDetector,
+    Floats,
+    nothing,
+    require_rgb,
+    suppress,
+    to_scale,
+)
+from overt.recognition.layouts import DECODERS, STRIDES_PX
+
+__all__ = ["LONGEST_SIDE_PX", "Detections", "Detector", "DetectorOptions", "FaceDetector", "to_scale"]
+
 # Faces that one picture may have; the network's noise on a pathological picture must not cost seconds.
 MAX_FACES = 750
-
-Floats = NDArray[np.float32]
+# How far a picture is reduced by whole factors before it is resampled (Pillow's reducing_gap).
+REDUCING_GAP = 2.0
 
 
 class Session(Protocol):
@@ -30,157 +39,152 @@ class Session(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Detections:
-    """N faces, the surest first, in pixels of the picture that was given.
+class DetectorOptions:
+    """What the network wants to see and how its answer is read; see `pack_spec.DetectorTable`.
 
-    boxes_N4: left, top, right, bottom. landmarks_N52: right eye, left eye, nose, right and left corner of
-    the mouth (right is the person's own), each x, y. scores_N: 0 to 1. All float32.
+    batch: pictures of one size that are shown to the network together at most.
     """
 
-    boxes_N4: Floats
-    landmarks_N52: Floats
-    scores_N: Floats
-
-    def __post_init__(self) -> None:
-        """Refuse shapes that do not belong together."""
-        count = len(self.scores_N)
-        for name, array, shape in (
-            ("boxes_N4", self.boxes_N4, (count, 4)),
-            ("landmarks_N52", self.landmarks_N52, (count, 5, 2)),
-            ("scores_N", self.scores_N, (count,)),
-        ):
-            if array.shape != shape or array.dtype != np.float32:
-                raise ValueError(f"{name} is {array.dtype} {array.shape}, expected float32 {shape}")
-
-    def __len__(self) -> int:
-        return len(self.scores_N)
-
-    def scaled(self, factor: float) -> "Detections":
-        """Return the same faces in pixels of the same picture drawn `factor` times as large.
-
-        A picture decoded at half size is brought to full size by a factor of 2.
-        """
-        boxes_N4 = to_scale(self.boxes_N4, factor)
-        return Detections(boxes_N4, to_scale(self.landmarks_N52, factor), self.scores_N)
-
-
-def to_scale(points: Floats, factor: float) -> Floats:
-    """Return pixel indices of a picture as those of the same picture `factor` times as large."""
-    return ((points + np.float32(0.5)) * np.float32(factor) - np.float32(0.5)).astype(np.float32)
+    layout: str = "yunet"
+    outputs: tuple[str, ...] = ()
+    input: str = "input"
+    colours: str = "BGR"
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    scale: float = 1.0
+    multiple_px: int = 32
+    input_size_px: tuple[int, int] | None = None
+    score_threshold: float = 0.6
+    nms_iou: float = 0.3
+    batch: int = 1
 
 
 class Detector:
     """Finds faces. Safe to share between threads, as ONNX Runtime's sessions are."""
 
-    def __init__(self, session: Session, *, score_threshold: float = SCORE_THRESHOLD) -> None:
+    def __init__(self, session: Session, options: DetectorOptions | None = None) -> None:
         self._session = session
-        self._score_threshold = score_threshold
+        self._options = options or DetectorOptions()
+        names, self._decode = DECODERS[self._options.layout]
+        self._known_as = names()
+        self._outputs = list(self._options.outputs or self._known_as)
+
+    def with_score(self, score_threshold: float) -> "Detector":
+        """Return the same network, asked for the faces at or above another score."""
+        return Detector(self._session, replace(self._options, score_threshold=score_threshold))
 
     def detect(self, image_HWC: NDArray[np.uint8], *, longest_side_px: int = LONGEST_SIDE_PX) -> Detections:
         """Return the faces of an RGB picture, seen at `longest_side_px` (it is never enlarged).
 
         A picture that is no larger than that is not resized. Raises ValueError for another shape or type.
         """
-        if image_HWC.ndim != 3 or image_HWC.shape[2] != 3 or image_HWC.dtype != np.uint8:
-            raise ValueError(f"picture is {image_HWC.dtype} {image_HWC.shape}, expected uint8 (H, W, 3)")
+        return self.detect_batch([image_HWC], longest_side_px=longest_side_px)[0]
+
+    def detect_batch(
+        self, images: Sequence[NDArray[np.uint8]], *, longest_side_px: int = LONGEST_SIDE_PX
+    ) -> list[Detections]:
+        """Return the faces of each picture, as `detect` would; pictures of one size go in together."""
+        for image_HWC in images:
+            require_rgb(image_HWC)
+        small = {
+            index: _shrunk(image_HWC, *self._field_px(longest_side_px))
+            for index, image_HWC in enumerate(images)
+            if min(image_HWC.shape[:2]) > 0
+        }
+        found = [nothing() for _ in images]
+        for indices in _alike(small, self._options.batch):
+            for index, faces in zip(indices, self._run([small[i] for i in indices]), strict=True):
+                found[index] = _enlarged(faces, small[index].shape, images[index].shape)
+        return found
+
+    def _field_px(self, longest_side_px: int) -> tuple[int, int]:
+        """Return the width and height that a picture must fit in."""
+        fixed = self._options.input_size_px
+        return fixed or (longest_side_px, longest_side_px)
+
+    def _run(self, images: Sequence[NDArray[np.uint8]]) -> list[Detections]:
+        """Return the faces of pictures of one size, in their own pixels."""
+        blobs_NCHW = np.concatenate([self._blob(image_HWC) for image_HWC in images])
+        arrays = self._session.run(self._outputs, {self._options.input: blobs_NCHW})
+        found = []
+        for number in range(len(images)):
+            maps = {
+                name: _of_picture(array, number, len(images))
+                for name, array in zip(self._known_as, arrays, strict=True)
+            }
+            faces = self._decode(maps, blobs_NCHW.shape[3], self._options.score_threshold)
+            kept = suppress(faces.boxes_N4, faces.scores_N, self._options.nms_iou)[:MAX_FACES]
+            found.append(Detections(faces.boxes_N4[kept], faces.landmarks_N52[kept], faces.scores_N[kept]))
+        return found
+
+    def _blob(self, image_HWC: NDArray[np.uint8]) -> Floats:
+        """Return 1 x 3 x H x W in the network's colours and range, padded with 0 right and below."""
+        options = self._options
         height, width = image_HWC.shape[:2]
-        if min(height, width) == 0:
-            return _nothing()
-        small_HWC = _shrunk(image_HWC, longest_side_px)
-        found = self._detect_as_is(small_HWC)
-        # Width and height may be rounded differently: each axis has a factor of its own.
-        factors = (width / small_HWC.shape[1], height / small_HWC.shape[0])
-        if factors == (1.0, 1.0):
-            return found
-        factors_2 = np.array(factors, np.float32)
-        return Detections(
-            _rescaled(found.boxes_N4.reshape(-1, 2, 2), factors_2).reshape(-1, 4),
-            _rescaled(found.landmarks_N52, factors_2),
-            found.scores_N,
-        )
-
-    def detect_scaled(self, image_HWC: NDArray[np.uint8], scale: float) -> Detections:
-        """Return the faces of a picture that was decoded at 1/`scale` of its size, in full-size pixels.
-
-        The picture is taken as it is, without resizing.
-        """
-        return self.detect(image_HWC, longest_side_px=max(image_HWC.shape[:2])).scaled(scale)
-
-    def _detect_as_is(self, image_HWC: NDArray[np.uint8]) -> Detections:
-        outputs = [f"{kind}_{stride}" for kind in ("cls", "obj", "bbox", "kps") for stride in STRIDES_PX]
-        blob_NCHW = _blob(image_HWC)
-        arrays = self._session.run(outputs, {"input": blob_NCHW})
-        maps = dict(zip(outputs, arrays, strict=True))
-        found = decode(maps, blob_NCHW.shape[3], self._score_threshold)
-        kept = suppress(found.boxes_N4, found.scores_N, NMS_IOU)[:MAX_FACES]
-        return Detections(found.boxes_N4[kept], found.landmarks_N52[kept], found.scores_N[kept])
+        multiple = options.multiple_px
+        padded = (-(-height // multiple) * multiple, -(-width // multiple) * multiple)
+        if options.input_size_px is not None:
+            padded = options.input_size_px[::-1]
+        blob_NCHW = np.zeros((1, 3, *padded), np.float32)
+        ordered_HWC = image_HWC[:, :, ::-1] if options.colours == "BGR" else image_HWC
+        shown_CHW = blob_NCHW[0, :, :height, :width]
+        shown_CHW[:] = ordered_HWC.transpose(2, 0, 1)
+        if any(options.mean):
+            shown_CHW -= np.array(options.mean, np.float32)[:, None, None]
+        if options.scale != 1.0:
+            shown_CHW *= np.float32(options.scale)
+        return blob_NCHW
 
 
-def decode(maps: dict[str, Floats], width_px: int, score_threshold: float) -> Detections:
-    """Return every anchor at or above the threshold as a face, before suppression.
+def detection_constants() -> Mapping[str, object]:
+    """Return what landmarks depend on besides the pack's own file."""
+    return {
+        "strides_px": list(STRIDES_PX),
+        "resize": f"bilinear over the whole support, reducing gap {REDUCING_GAP}; padded with 0",
+        "max_faces": MAX_FACES,
+    }
 
-    A score is the geometric mean of class and objectness; centres are offsets from the anchor's cell and
-    sizes are exponents, all in strides (OpenCV's FaceDetectorYN).
-    """
-    boxes, landmarks, scores = [], [], []
-    for stride in STRIDES_PX:
-        score_A = np.sqrt(
-            np.clip(maps[f"cls_{stride}"][0, :, 0], 0, 1) * np.clip(maps[f"obj_{stride}"][0, :, 0], 0, 1)
-        )
-        chosen_K = np.flatnonzero(score_A >= score_threshold)
-        cell_K2 = np.column_stack(np.divmod(chosen_K, width_px // stride)[::-1]).astype(np.float32)
-        box_K4 = maps[f"bbox_{stride}"][0, chosen_K]
-        centre_K2 = (cell_K2 + box_K4[:, :2]) * stride
-        half_K2 = np.exp(box_K4[:, 2:]) * (stride / 2)
-        offsets_K52 = maps[f"kps_{stride}"][0, chosen_K].reshape(-1, 5, 2)
-        boxes.append(np.concatenate([centre_K2 - half_K2, centre_K2 + half_K2], axis=1))
-        landmarks.append((cell_K2[:, None] + offsets_K52) * stride)
-        scores.append(score_A[chosen_K])
+
+def _of_picture(array: Floats, number: int, pictures: int) -> Floats:
+    """Return one picture's part of an output; networks for one picture alone may lack the first axis."""
+    return array[number : number + 1] if pictures > 1 else array
+
+
+def _alike(small: Mapping[int, NDArray[np.uint8]], batch: int) -> list[list[int]]:
+    """Return the indices of pictures of one size together, at most `batch` at a time."""
+    by_shape: dict[tuple[int, ...], list[int]] = {}
+    for index, image_HWC in small.items():
+        by_shape.setdefault(image_HWC.shape, []).append(index)
+    return [
+        indices[start : start + batch]
+        for indices in by_shape.values()
+        for start in range(0, len(indices), batch)
+    ]
+
+
+def _enlarged(faces: Detections, seen: tuple[int, ...], whole: tuple[int, ...]) -> Detections:
+    """Return faces of the shrunk picture in pixels of the whole one."""
+    # Width and height may be rounded differently: each axis has a factor of its own.
+    factors = (whole[1] / seen[1], whole[0] / seen[0])
+    if factors == (1.0, 1.0):
+        return faces
+    factors_2 = np.array(factors, np.float32)
     return Detections(
-        np.concatenate(boxes).astype(np.float32),
-        np.concatenate(landmarks).astype(np.float32),
-        np.concatenate(scores).astype(np.float32),
+        _rescaled(faces.boxes_N4.reshape(-1, 2, 2), factors_2).reshape(-1, 4),
+        _rescaled(faces.landmarks_N52, factors_2),
+        faces.scores_N,
     )
 
 
-def suppress(boxes_N4: Floats, scores_N: Floats, iou: float) -> NDArray[np.intp]:
-    """Return the indices that stay, the surest first: greedy non-maximum suppression."""
-    order = np.argsort(-scores_N, kind="stable")
-    area_N = np.prod(boxes_N4[:, 2:] - boxes_N4[:, :2], axis=1)
-    kept: list[int] = []
-    while len(order):
-        first, rest = int(order[0]), order[1:]
-        kept.append(first)
-        low_R2 = np.maximum(boxes_N4[first, :2], boxes_N4[rest, :2])
-        high_R2 = np.minimum(boxes_N4[first, 2:], boxes_N4[rest, 2:])
-        common_R = np.prod(np.clip(high_R2 - low_R2, 0, None), axis=1)
-        order = rest[common_R <= iou * (area_N[first] + area_N[rest] - common_R)]
-    return np.array(kept, np.intp)
-
-
-def _shrunk(image_HWC: NDArray[np.uint8], longest_side_px: int) -> NDArray[np.uint8]:
+def _shrunk(image_HWC: NDArray[np.uint8], width_px: int, height_px: int) -> NDArray[np.uint8]:
+    """Return the picture so that it fits in width x height, never enlarged."""
     height, width = image_HWC.shape[:2]
-    scale = longest_side_px / max(height, width)
+    scale = min(width_px / width, height_px / height)
     if scale >= 1:
         return image_HWC
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     picture = Image.fromarray(np.ascontiguousarray(image_HWC))
-    return np.asarray(picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
-
-
-def _blob(image_HWC: NDArray[np.uint8]) -> Floats:
-    """Return 1 x 3 x H x W in blue, green, red, 0 to 255, black-padded right and below."""
-    height, width = image_HWC.shape[:2]
-    padded = (-(-height // MULTIPLE_PX) * MULTIPLE_PX, -(-width // MULTIPLE_PX) * MULTIPLE_PX)
-    blob_NCHW = np.zeros((1, 3, *padded), np.float32)
-    blob_NCHW[0, :, :height, :width] = image_HWC[:, :, ::-1].transpose(2, 0, 1)
-    return blob_NCHW
+    return np.asarray(picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=REDUCING_GAP))
 
 
 def _rescaled(points: Floats, factors_2: Floats) -> Floats:
     return ((points + np.float32(0.5)) * factors_2 - np.float32(0.5)).astype(np.float32)
-
-
-def _nothing() -> Detections:
-    empty = np.zeros((0, 4), np.float32)
-    return Detections(empty, np.zeros((0, 5, 2), np.float32), np.zeros(0, np.float32))

@@ -3,6 +3,8 @@
 RecognitionError
 ├── ModelsMissing       the model files were not fetched yet
 ├── ModelFileCorrupt    a model file is not, byte for byte, the pinned one
+├── PackRefused         a pack's description is malformed, or there is none of that name
+├── DeviceMissing       the device asked for is not there: there is no other in its place
 ├── FetchFailed         a file could not be had, or was not the pinned one
 ├── PictureRefused      a picture can't be used; `str()` is the reason
 └── GalleryError
@@ -22,6 +24,14 @@ class ModelsMissing(RecognitionError):
 
 class ModelFileCorrupt(RecognitionError):
     """A model file is not, byte for byte, the pinned one."""
+
+
+class PackRefused(RecognitionError):
+    """A model pack's description is malformed, or there is none of that name."""
+
+
+class DeviceMissing(RecognitionError):
+    """The device that was asked for can't be used here. Nothing falls back to another one."""
 
 
 class FetchFailed(RecognitionError):

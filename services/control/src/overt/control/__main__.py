@@ -82,7 +82,7 @@ def _run(settings: ControlSettings, stack: ExitStack) -> int:
 def _build(
     settings: ControlSettings, health: Health, registry: CollectorRegistry, stack: ExitStack
 ) -> Control:
-    pack = load_pack(settings.pack, settings.models_dir, threads=settings.threads)
+    pack = load_pack(settings.pack, settings.models_dir, device=settings.device, threads=settings.threads)
     gallery = _gallery(settings, health)
     stack.callback(gallery.close)
     require_access(settings.kafka_bootstrap, settings.kafka_login, access_of("control"))

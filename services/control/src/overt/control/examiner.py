@@ -95,10 +95,13 @@ class Examiner:
 
     def _accept(self, image_HWC: NDArray[np.uint8], faces: Detections, index: int) -> Examined | Refused:
         landmarks_52 = faces.landmarks_N52[index]
-        crop_HWC = align_crop(image_HWC, landmarks_52, self._pack.info.crop_size_px)
+        crop_HWC = self._pack.aligner.crop(image_HWC, landmarks_52)
         height, width = image_HWC.shape[:2]
         quality = assess(
-            crop_HWC, box=faces.boxes_N4[index], landmarks_52=landmarks_52, image_size_wh=(width, height)
+            align_crop(image_HWC, landmarks_52),
+            box=faces.boxes_N4[index],
+            landmarks_52=landmarks_52,
+            image_size_wh=(width, height),
         )
         reason = enrolment_refusal(quality)
         if reason is not None:

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from overt.control.service import ControlOptions
+from overt.recognition.onnx_session import Device
 from overt.runtime.settings import KafkaSettings, Port
 
 
@@ -47,7 +48,14 @@ class ControlSettings(KafkaSettings):
         description="How long to wait for Milvus at the start before giving up, in seconds.",
     )
     models_dir: Path = Field(description="Where `overt models fetch` has put the model files.")
-    pack: str = Field(default="cpu", description="The model pack that enrols; all services use the same.")
+    pack: str = Field(
+        default="cpu",
+        min_length=1,
+        description="Model pack that enrols, or the path of a .toml that describes one; all services use the same.",
+    )
+    device: Device = Field(
+        default="cpu", description="What the networks run on; one that is not there ends the service."
+    )
     threads: int = Field(default=1, ge=1, le=64, description="Threads for recognition while enrolling.")
     control_host: str = Field(default="127.0.0.1", min_length=1, description="Address of the API.")
     control_port: Port = Field(default=8070, description="Port of the API; 0 takes any free one.")

@@ -14,6 +14,7 @@ from overt.detect.freshness import Skip, is_stale, skips
 from overt.detect.jpeg import UnreadablePicture
 from overt.detect.metrics import DetectMetrics
 from overt.detect.view import CameraView, ReadyShot
+from overt.recognition.align import Aligner
 from overt.recognition.pack import PackInfo
 from overt.runtime.clock import Clock
 
@@ -50,6 +51,7 @@ class DetectCore:
     def __init__(  # noqa: PLR0913 - the parts of the core, each given once, in service.py
         self,
         info: PackInfo,
+        aligner: Aligner,
         *,
         new_view: NewView,
         orders: OrderBook,
@@ -58,6 +60,7 @@ class DetectCore:
         freshness_s: float,
     ) -> None:
         self._info = info
+        self._aligner = aligner
         self._new_view = new_view
         self._orders = orders
         self._clock = clock
@@ -147,7 +150,7 @@ class DetectCore:
         for one in ready:
             frame = one.sighting.frame
             try:
-                shot = one.sighting.shot(one.track_id, one.number, crop_side_px=self._info.crop_size_px)
+                shot = one.sighting.shot(one.track_id, one.number, self._aligner)
             except UnreadablePicture:
                 self._skip(frame, "unreadable")
                 continue

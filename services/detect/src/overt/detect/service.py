@@ -9,7 +9,6 @@ from overt.detect.core import DetectCore
 from overt.detect.metrics import DetectMetrics
 from overt.detect.settings import DetectOptions
 from overt.detect.view import CameraView
-from overt.recognition.detector import Detector
 from overt.recognition.pack import Pack
 from overt.runtime.process import Runner
 
@@ -24,9 +23,11 @@ def build(
 ) -> Runner:
     """Return the runner that looks for faces with `pack` until it is stopped."""
     orders = context.orders("detect")
-    finder = _finds_doubtful_faces(pack.detector, options.blur_score)
+    # A face that is too doubtful to be searched for is still a face to blur.
+    finder = pack.detector.with_score(options.blur_score)
     core = DetectCore(
         pack.info,
+        pack.aligner,
         new_view=lambda: CameraView(finder, options, new_track_id),
         orders=orders.book,
         clock=context.clock,
@@ -34,8 +35,3 @@ def build(
         freshness_s=options.freshness_s,
     )
     return context.loop("detect", FRAMES, core.handle, tick=orders.feed.poll).run
-
-
-def _finds_doubtful_faces(detector: Detector, score: float) -> Detector:
-    # A face that is too doubtful to be searched for is still a face to blur.
-    return Detector(detector._session, score_threshold=score)  # noqa: SLF001 - the same network, asked for more

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from overt.recognition.onnx_session import Device
 from overt.runtime.settings import Port, ServiceSettings
 
 FRESHNESS_S = Field(
@@ -42,7 +43,14 @@ class DetectSettings(ServiceSettings):
 
     health_port: Port = Field(default=9102, description="Port of /healthz, /readyz and /metrics.")
     models_dir: Path = Field(description="Folder that `overt models fetch` filled.")
-    pack: str = Field(default="cpu", min_length=1, description="Model pack; the order must name the same.")
+    pack: str = Field(
+        default="cpu",
+        min_length=1,
+        description="Model pack, or the path of a .toml that describes one; the order must name the same.",
+    )
+    device: Device = Field(
+        default="cpu", description="What the networks run on; one that is not there ends the service."
+    )
     detect_threads: int = Field(default=1, ge=1, le=64, description="Threads that one detection may use.")
     detect_freshness_s: float = FRESHNESS_S
     detect_longest_side_px: int = LONGEST_SIDE_PX

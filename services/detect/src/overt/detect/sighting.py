@@ -9,7 +9,7 @@ from PIL import Image
 from overt.contracts.messages import Box, FrameCaptured, Shot
 from overt.detect import jpeg
 from overt.detect.portrait import portrait_region
-from overt.recognition.align import align_crop
+from overt.recognition.align import Aligner, align_crop
 from overt.recognition.detector import to_scale
 from overt.recognition.picture import blur_faces
 from overt.recognition.quality import assess
@@ -34,13 +34,13 @@ class Sighting:
     index: int
     landmarks_52: NDArray[np.float32]
 
-    def shot(self, track_id: str, number: int, *, crop_side_px: int) -> Shot:
+    def shot(self, track_id: str, number: int, aligner: Aligner) -> Shot:
         """Return the shot: crop, portrait and context, every other face blurred. Raises UnreadablePicture."""
         whole_HWC = jpeg.decode(self.frame.jpeg)
-        crop_HWC = align_crop(whole_HWC, self.landmarks_52, crop_side_px)
+        crop_HWC = aligner.crop(whole_HWC, self.landmarks_52)
         box_4 = self.boxes_N4[self.index]
         quality = assess(
-            crop_HWC,
+            align_crop(whole_HWC, self.landmarks_52),
             box=box_4,
             landmarks_52=self.landmarks_52,
             image_size_wh=(self.frame.width_px, self.frame.height_px),
@@ -54,7 +54,7 @@ class Sighting:
             box=Box(*map(float, box_4)),
             landmarks_px=_ten(self.landmarks_52),
             quality=quality.score,
-            crop_side_px=crop_side_px,
+            crop_side_px=aligner.size_px,
             crop_rgb=crop_HWC.tobytes(),
             portrait_jpeg=self._portrait(whole_HWC),
             context_jpeg=self._context(whole_HWC),

@@ -15,7 +15,9 @@ from overt.runtime.process import CannotBegin, Runner
 def runners(context: Context, settings: EmbedSettings) -> Mapping[str, Runner]:
     """Load the model pack and build. Raises CannotBegin."""
     try:
-        pack = load_pack(settings.pack, settings.models_dir, threads=settings.embed_threads)
+        pack = load_pack(
+            settings.pack, settings.models_dir, device=settings.device, threads=settings.embed_threads
+        )
     except RecognitionError as error:
         raise CannotBegin(str(error)) from None
     return {"embed": build(context, settings.options(), pack)}

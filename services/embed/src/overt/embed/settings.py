@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from overt.recognition.onnx_session import Device
 from overt.runtime.settings import Port, ServiceSettings
 
 BATCH = Field(
@@ -27,7 +28,14 @@ class EmbedSettings(ServiceSettings):
 
     health_port: Port = Field(default=9103, description="Port of /healthz, /readyz and /metrics.")
     models_dir: Path = Field(description="Folder that `overt models fetch` filled.")
-    pack: str = Field(default="cpu", min_length=1, description="Model pack; the order must name the same.")
+    pack: str = Field(
+        default="cpu",
+        min_length=1,
+        description="Model pack, or the path of a .toml that describes one; the order must name the same.",
+    )
+    device: Device = Field(
+        default="cpu", description="What the networks run on; one that is not there ends the service."
+    )
     embed_threads: int = Field(default=1, ge=1, le=64, description="Threads that one embedding may use.")
     embed_max_batch: int = BATCH
 
