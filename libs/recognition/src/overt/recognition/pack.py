@@ -23,6 +23,8 @@ __all__ = ["Device", "Pack", "PackInfo", "load_pack", "pack_info"]
 
 # Pictures shown together, if the network takes several: brings nothing on a CPU and costs memory there.
 BATCH_ON_GPU = 16
+# What a network raises that is shown something else than it was made for, or is read in another way.
+UNFIT: tuple[type[Exception], ...] = (*NETWORK_ERRORS, ValueError, LookupError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def _require_that_it_works(pack: Pack) -> None:
     try:
         pack.detector.detect(np.zeros((64, 64, 3), np.uint8))
         template_1D = pack.embedder.embed(np.full((1, side_px, side_px, 3), 128, np.uint8))
-    except (*NETWORK_ERRORS, ValueError, LookupError) as error:
+    except UNFIT as error:
         raise PackRefused(
             f"the description of pack {pack.info.name} does not fit its files: {error}"
         ) from error
