@@ -9,11 +9,14 @@ import msgspec
 import typer
 
 from overt.cli.datafolder import DataFolderRefused, default_data_dir
+from overt.cli.evaluate.command import evaluate_app
+from overt.cli.evaluate.errors import EvaluationRefused
 from overt.cli.models import CacheDir, models_app
 from overt.cli.progress import say
 from overt.cli.summary import Summary, in_words
 from overt.cli.topics import topics_app
 from overt.cli.verify import NoRun, verify_app
+from overt.contracts.evidence import EvidenceRefused
 from overt.contracts.orders import MAX_ORDER_S, Purpose
 from overt.control.errors import ControlError
 from overt.control.policy import Category
@@ -33,6 +36,8 @@ USERS_TO_MEND = (
     ControlError,
     BrokerError,
     NoRun,
+    EvaluationRefused,
+    EvidenceRefused,
 )
 MISUSED = 2
 
@@ -50,6 +55,7 @@ app = typer.Typer(
 app.add_typer(models_app, name="models")
 app.add_typer(topics_app, name="topics")
 app.add_typer(verify_app, name="verify")
+app.add_typer(evaluate_app, name="evaluate")
 
 DataDir = Annotated[
     Path,
@@ -88,6 +94,17 @@ PackOption = Annotated[
     str, typer.Option("--pack", help="Model pack: cpu, facenet, or the path of a .toml that describes one.")
 ]
 DeviceOption = Annotated[Device, typer.Option(help="What the networks run on.")]
+EvidenceFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--evidence",
+        help="Signed record of `overt evaluate identification`: its points allow thresholds instead of the "
+        "pack's own. May repeat.",
+    ),
+]
+EvidenceKey = Annotated[
+    Path | None, typer.Option(help="PEM file of the public key that evidence is trusted by.")
+]
 Live = Annotated[
     bool,
     typer.Option("--live/--as-fast-as-possible", help="Play recordings at camera speed, or drop no frame."),
@@ -129,6 +146,8 @@ def up_command(  # noqa: PLR0913 - one parameter an option
     threshold: Threshold = None,
     pack: PackOption = "cpu",
     device: DeviceOption = "cpu",
+    evidence: EvidenceFiles = None,
+    evidence_key: EvidenceKey = None,
     live: Live = True,
     once: Once = False,
     json: Json = False,
@@ -153,6 +172,8 @@ def up_command(  # noqa: PLR0913 - one parameter an option
         threshold=threshold,
         pack=pack,
         device=device,
+        evidence=tuple(evidence or ()),
+        evidence_key=evidence_key,
         live=live,
         once=once,
         port=port,

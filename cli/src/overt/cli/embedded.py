@@ -5,10 +5,11 @@ import threading
 import webbrowser
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 from prometheus_client import CollectorRegistry
 
 from overt.alerts import service as alerts
@@ -25,6 +26,7 @@ from overt.contracts.orders import Order, Purpose
 from overt.contracts.wire import memory_topics
 from overt.control.control import Control
 from overt.control.errors import Unknown
+from overt.control.evidence import with_evidence
 from overt.control.policy import Category, OrderDraft
 from overt.control.service import ControlOptions, World
 from overt.control.service import build as build_control
@@ -67,6 +69,8 @@ class UpOptions:
     threshold: float | None = None
     pack: str = "cpu"
     device: Device = "cpu"
+    evidence: tuple[Path, ...] = ()
+    evidence_key: Path | None = None
     live: bool = True
     once: bool = False
     port: int = 8080
@@ -99,6 +103,7 @@ def up(options: UpOptions) -> tuple[Summary, int]:
     for source in options.videos:
         probe_source(source)
     pack = load_pack(options.pack, models_dir(options.cache_dir), device=options.device)
+    pack = replace(pack, info=with_evidence(pack.info, options.evidence, options.evidence_key))
     _threshold(options, pack)  # before anything is begun
     with ExitStack() as stack:
         require_free(LOOPBACK, options.port)
@@ -109,14 +114,15 @@ def up(options: UpOptions) -> tuple[Summary, int]:
         stack.callback(_end, plant.control, name)
         order = _order(options, plant.control, pack, name)
         _invite(options, plant.room, plant.web, order)
-        stop = threading.Event()
+        stop, complete = threading.Event(), threading.Event()
         runners = dict(plant.runners)
         if options.once:
-            runners["once"] = _when_all_is_seen(plant, stop)
+            runners["once"] = _when_all_is_seen(plant, stop, complete)
         started_s = plant.clock.monotonic_s()
         code = process.run(runners, stop=stop, health=plant.health)
         seconds = plant.clock.monotonic_s() - started_s
-        return summarise(plant.registry, _alerts_of(plant.room, order), seconds), code
+        summary = summarise(plant.registry, _alerts_of(plant.room, order), seconds)
+        return msgspec.structs.replace(summary, complete=complete.is_set()), code
 
 
 def _build(options: UpOptions, folder: Path, pack: Pack, stack: ExitStack) -> _Plant:
@@ -251,12 +257,13 @@ def _invite(options: UpOptions, room: alerts.AlertsService, web: WebServer, orde
         webbrowser.open(links[0][2])
 
 
-def _when_all_is_seen(plant: _Plant, stop: threading.Event) -> Runner:
+def _when_all_is_seen(plant: _Plant, stop: threading.Event, complete: threading.Event) -> Runner:
     """A runner that ends the run once every recording is over and everything of it was handled."""
 
     def run(stopped: threading.Event) -> None:
         while not stopped.wait(DRAIN_CHECK_S):
             if plant.ingest.finished.is_set() and plant.broker.is_drained():
+                complete.set()
                 stop.set()
 
     return run

@@ -21,6 +21,7 @@ class Summary(msgspec.Struct, frozen=True):
     """One run. `faces_seen` counts detections over all pictures, `tracks` the passes they belong to.
 
     `frames_dropped` counts every picture that nobody looked at, wherever the pipeline let go of it.
+    `complete`: with `--once`, every recording was seen to its end.
     """
 
     frames_read: int
@@ -30,6 +31,7 @@ class Summary(msgspec.Struct, frozen=True):
     templates: int
     alerts: tuple[AlertSummary, ...]
     seconds: float
+    complete: bool = False
 
 
 # At the camera, and at the detector for pictures that were no longer fresh when their turn came.

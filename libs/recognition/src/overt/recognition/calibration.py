@@ -12,7 +12,7 @@ from overt.recognition.pack_spec import CalibrationTable, PointTable
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """One threshold at one list size. Rates are shares, bounds are those of 95 % Wilson intervals."""
+    """One threshold at one list size. Rates are shares, bounds are those of 95 % Clopper-Pearson intervals."""
 
     threshold: float
     watchlist_size: int

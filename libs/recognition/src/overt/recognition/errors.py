@@ -7,6 +7,7 @@ RecognitionError
 ├── DeviceMissing       the device asked for is not there: there is no other in its place
 ├── FetchFailed         a file could not be had, or was not the pinned one
 ├── PictureRefused      a picture can't be used; `str()` is the reason
+├── SampleTooSmall      an evaluation has too few searches or people for what was asked
 └── GalleryError
     ├── GalleryUnavailable  the store of templates does not answer, or another process has it open
     ├── WatchlistMissing    there is no collection for this list and fingerprint
@@ -40,6 +41,10 @@ class FetchFailed(RecognitionError):
 
 class PictureRefused(RecognitionError):
     """A picture can't be used; the message is the reason, in words for whoever chose the picture."""
+
+
+class SampleTooSmall(RecognitionError):
+    """An evaluation has too few searches or people for what was asked; the message says how many more."""
 
 
 class GalleryError(RecognitionError):

@@ -1,18 +1,16 @@
 """Error rates of one-to-many search in the terms of ISO/IEC 19795-1, each with its interval."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Two-sided 95 % of the normal distribution.
-Z_95 = 1.959963984540054
+from overt.recognition.binomial import interval_95
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A proportion as it was counted, with its 95 % Wilson interval."""
+    """A proportion as it was counted, with its two-sided 95 % Clopper-Pearson interval."""
 
     count: int
     total: int
@@ -54,15 +52,6 @@ def tpir(
 
 
 def proportion(count: int, total: int) -> Rate:
-    """Return count / total with its 95 % Wilson score interval (Wilson 1927).
-
-    The interval stays within 0 to 1 and is sensible at a count of 0. Raises ValueError for no trials.
-    """
-    if not 0 <= count <= total or total == 0:
-        raise ValueError(f"{count} of {total} is no proportion")
-    share, z2 = count / total, Z_95**2
-    middle = (share + z2 / (2 * total)) / (1 + z2 / total)
-    half = Z_95 * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2)) / (1 + z2 / total)
-    lower = 0.0 if count == 0 else max(0.0, middle - half)
-    upper = 1.0 if count == total else min(1.0, middle + half)
+    """Return count / total with its exact 95 % interval (ADR 14). Raises ValueError for no trials."""
+    lower, upper = interval_95(count, total)
     return Rate(count, total, lower, upper)

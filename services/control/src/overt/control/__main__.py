@@ -4,6 +4,7 @@ import base64
 import sys
 import threading
 from contextlib import ExitStack
+from dataclasses import replace
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -15,6 +16,7 @@ from overt.control.access import Tokens, TokensWrong
 from overt.control.api import make_app
 from overt.control.control import Control
 from overt.control.errors import ControlError
+from overt.control.evidence import with_evidence
 from overt.control.service import World, build
 from overt.control.settings import ControlSettings
 from overt.recognition.errors import RecognitionError
@@ -83,6 +85,7 @@ def _build(
     settings: ControlSettings, health: Health, registry: CollectorRegistry, stack: ExitStack
 ) -> Control:
     pack = load_pack(settings.pack, settings.models_dir, device=settings.device, threads=settings.threads)
+    info = with_evidence(pack.info, settings.evidence_files, settings.evidence_key_file)
     gallery = _gallery(settings, health)
     stack.callback(gallery.close)
     require_access(settings.kafka_bootstrap, settings.kafka_login, access_of("control"))
@@ -90,7 +93,7 @@ def _build(
         settings.kafka_bootstrap, client_id="overt-control", login=settings.kafka_login, config=KAFKA
     )
     world = World(broker=broker, clock=SystemClock(), registry=registry, health=health)
-    control = build(settings.options(), world, pack=pack, gallery=gallery)
+    control = build(settings.options(), world, pack=replace(pack, info=info), gallery=gallery)
     stack.callback(control.close)
     return control
 

@@ -7,6 +7,7 @@ class ControlError(Exception):
     ControlError
     ├── DraftRefused        an order breaks a rule of policy.py
     ├── Unknown             there is no such deployment, watchlist or entry (any more)
+    ├── EvidenceMissing     no signed record shows what was asked for
     ├── EnrolmentError      a watchlist can't be made
     │   ├── NoPictures      the folder holds none
     │   ├── AllRefused      every picture was refused
@@ -34,6 +35,10 @@ class Unknown(ControlError):
 
 class DataFolderBusy(ControlError):
     """Another process holds the data folder: two controls would give out two sets of keys."""
+
+
+class EvidenceMissing(ControlError):
+    """An evidence record is forged, edited, about another pack, or shows too little."""
 
 
 class EnrolmentError(ControlError):

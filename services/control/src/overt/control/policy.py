@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from overt.contracts.orders import MAX_ORDER_S, Purpose
+from overt.recognition.binomial import upper_bound_95
 from overt.recognition.calibration import Calibration
 from overt.runtime.keys import KeyKind
 
 MAX_WATCHLIST_ENTRIES = 20_000
 MAX_IMPORT_AGE_S = 24 * 3600
 MAX_CAMERAS = 64
+MAX_FPIR = 0.001
 WATCHLIST_SCOPE = "watchlist."
 PICTURES_SCOPE = "pictures."
 
@@ -194,6 +196,15 @@ def threshold_floor(evidence: Calibration, watchlist_size: int) -> float | None:
     """
     measured = [p.threshold for p in evidence.points if p.watchlist_size >= watchlist_size]
     return min(measured, default=None)
+
+
+def fpir_is_shown(false_positives: int, non_mated_searches: int) -> bool:
+    """Whether the FPIR is at most 1 in 1,000 with 95 % confidence, so never by having looked at too few.
+
+    Source: at most 1 false alert in 1,000 faces (published deployment records [P]). The bound is the exact
+    one-sided one (Clopper and Pearson 1934): 0 false positives in 2,995 searches show it, 0 in 100 do not.
+    """
+    return upper_bound_95(false_positives, non_mated_searches) <= MAX_FPIR
 
 
 def threshold_has_evidence(draft: OrderDraft, facts: Facts) -> str | None:

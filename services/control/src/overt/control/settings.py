@@ -1,6 +1,7 @@
 """Settings of control as a process of its own, read from `OVERT_…` variables."""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,6 +21,11 @@ def _json_object(value: object) -> object:
         return json.loads(value)
     except ValueError:
         raise ValueError("must be a JSON object of names and tokens") from None
+
+
+def _paths(value: object) -> object:
+    """Split as PATH is split."""
+    return tuple(value.split(os.pathsep)) if isinstance(value, str) and value else value
 
 
 class ControlSettings(KafkaSettings):
@@ -55,6 +61,13 @@ class ControlSettings(KafkaSettings):
     )
     device: Device = Field(
         default="cpu", description="What the networks run on; one that is not there ends the service."
+    )
+    evidence_files: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_paths)] = Field(
+        default=(),
+        description="Signed evidence records, with colons between; without any the pack's own points count.",
+    )
+    evidence_key_file: Path | None = Field(
+        default=None, description="PEM file of the public key that evidence records are trusted by."
     )
     threads: int = Field(default=1, ge=1, le=64, description="Threads for recognition while enrolling.")
     control_host: str = Field(default="127.0.0.1", min_length=1, description="Address of the API.")
