@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 
 from overt.recognition.metrics import fnir, fpir, proportion, tpir
 

@@ -31,7 +31,7 @@ def test_a_rate_that_the_sample_cannot_show_is_refused_with_what_is_missing() ->
         pick_threshold(np.zeros(1988), wanted_fpir=0.001, measured_list=867, list_size=867)
 
     assert str(refused.value) == (
-        "an FPIR of 0.1000% can't be shown with 1988 non-mated searches: 1007 more are needed, "
+        "a false-positive rate of 0.1000% can't be shown with 1988 non-mated searches: 1007 more are needed, "
         "2995 in all without a single false positive"
     )
 
@@ -41,7 +41,7 @@ def test_with_as_many_searches_as_it_says_the_rate_is_shown() -> None:
 
 
 def test_a_larger_list_than_was_measured_is_refused() -> None:
-    with pytest.raises(SampleTooSmall, match="a list of 900 was not measured.*33 more enrolled people"):
+    with pytest.raises(SampleTooSmall, match=r"a list of 900 was not measured.*33 more enrolled people"):
         pick_threshold(np.zeros(9_000), wanted_fpir=0.001, measured_list=867, list_size=900)
 
 

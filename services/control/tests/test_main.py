@@ -94,6 +94,13 @@ def test_model_files_that_are_missing_are_said_with_how_to_fetch_them(told: pyte
     assert "overt models fetch" in reason()
 
 
+def test_evidence_that_can_not_be_read_is_named(told: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told.setenv("OVERT_EVIDENCE_FILES", f"{tmp_path / 'a.json'}{os.pathsep}{tmp_path / 'b.json'}")
+    assert reason() == "evidence needs the public key it is trusted by"
+    told.setenv("OVERT_EVIDENCE_KEY_FILE", str(tmp_path / "key.pub"))
+    assert reason() == f"{tmp_path / 'key.pub'} can't be read: No such file or directory"
+
+
 def test_control_leaves_no_core(told: pytest.MonkeyPatch) -> None:
     before = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))

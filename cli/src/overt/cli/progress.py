@@ -1,13 +1,12 @@
 """Progress on standard error: bars on a terminal, a line a step elsewhere. Standard output stays for results."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Report = Callable[[str, int, int], None]
 

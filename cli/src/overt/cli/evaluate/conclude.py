@@ -44,7 +44,7 @@ class Ending:
 
 def conclude(subject: Subject, scored: Scored, wish: Wish, ending: Ending) -> Result:
     """Count, sign and write; return the result."""
-    main = scored.trials[0]
+    main, largest = scored.trials[0], max(scored.trials, key=lambda each: each.size)
     wanted = wanted_of(scored.trials, wish)
     default = subject.info.calibration.default_threshold if scored.protocol == "identification" else None
     marks = [marks_of(each, wanted, default, wish.rank) for each in scored.trials]
@@ -84,7 +84,7 @@ def conclude(subject: Subject, scored: Scored, wish: Wish, ending: Ending) -> Re
         ),
         rank_one=tuple(map(rank_one_of, scored.trials)),
         folds=scored.folds,
-        top_non_mated=tuple(TopPair(*pair, main.size) for pair in main.most_alike(TOP_PAIRS)),
+        top_non_mated=tuple(TopPair(*pair, largest.size) for pair in largest.most_alike(TOP_PAIRS)),
         failures=len(faces.failures),
         bootstrap_rounds=wish.rounds,
         seed=wish.seed,

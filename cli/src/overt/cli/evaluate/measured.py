@@ -59,7 +59,7 @@ def marks_of(trials: Trials, wanted: Wanted, default: float | None, rank: int) -
     """Return the thresholds that are worth showing for a list."""
     marks = []
     if wanted.threshold is not None and trials.size >= wanted.list_size:
-        marks.append(Mark(f"asked for: FPIR at most {wanted.fpir:.4g}", wanted.threshold))
+        marks.append(Mark(f"asked for: at most {wanted.fpir:.4%} false", wanted.threshold))
     if default is not None:
         marks.append(Mark("the pack's default", default))
     fine = trials.curve(thresholds_around(trials.best_S, trials.mated_M, step=0.0001), rank)
@@ -67,7 +67,7 @@ def marks_of(trials: Trials, wanted: Wanted, default: float | None, rank: int) -
         index = fine.lowest_with(share)
         if index is not None:
             marks.append(
-                Mark(f"FPIR {share:.1%} as counted", round(float(fine.thresholds_T[index]), 4), share)
+                Mark(f"{share:.1%} false, as counted", round(float(fine.thresholds_T[index]), 4), share)
             )
     return tuple(marks)
 

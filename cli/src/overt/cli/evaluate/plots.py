@@ -3,13 +3,13 @@
 import io
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FuncFormatter
 
 from overt.cli.evaluate.trials import Trials
 from overt.contracts.evidence import CountedRate, MeasuredGroup
@@ -83,6 +83,7 @@ def det(curves: Sequence[Curve], titles: Sequence[str], names: tuple[str, str]) 
             seen_T = (false_T > 0) & (missed_T > 0)
             axes.plot(false_T[seen_T], missed_T[seen_T], color=colour, label=title)
         axes.set(xscale="log", yscale="log", xlabel=names[0], ylabel=names[1])
+        axes.set(xlim=_from_half_a_count(curves, "non_mated"), ylim=_from_half_a_count(curves, "mated"))
         _percent(axes, "xy")
         axes.legend()
 
@@ -100,11 +101,16 @@ def roc(curves: Sequence[Curve], titles: Sequence[str], names: tuple[str, str]) 
             axes.plot(false, [rate.value for rate in rates], color=colour, label=title)
             low, high = [rate.lower_95 for rate in rates], [rate.upper_95 for rate in rates]
             axes.fill_between(false, low, high, color=colour, alpha=0.15, linewidth=0)
-        axes.set(xscale="log", xlabel=names[0], ylabel=names[1])
+        axes.set(xscale="log", xlabel=names[0], ylabel=names[1], xlim=_from_half_a_count(curves, "non_mated"))
         _percent(axes, "xy")
         axes.legend(loc="lower right")
 
     return draw("roc", paint)
+
+
+def _from_half_a_count(curves: Sequence[Curve], of: Literal["mated", "non_mated"]) -> tuple[float, float]:
+    """Return the limits of a logarithmic axis: one error of the largest sample has its place, none has not."""
+    return 0.5 / max(curve.mated if of == "mated" else curve.non_mated for curve in curves), 1.0
 
 
 def against_threshold(curve: Curve, names: tuple[str, str], threshold: float | None) -> str:
@@ -118,8 +124,8 @@ def against_threshold(curve: Curve, names: tuple[str, str], threshold: float | N
             axes.fill_between(curve.thresholds_T, low, high, color=colour, alpha=0.15, linewidth=0)
         if threshold is not None:
             axes.axvline(threshold, color=INK, linestyle=":", linewidth=1)
-        axes.set(xlabel="threshold (cosine)", yscale="symlog", ylim=(0, 1.05))
         axes.set_yscale("symlog", linthresh=0.001)
+        axes.set(xlabel="threshold (cosine)", ylim=(0, 1.05))
         _percent(axes, "y")
         axes.legend(loc="lower left")
 
@@ -195,4 +201,8 @@ def _bars(axes: Axes, rates: Sequence[CountedRate | None], *, shift: float, colo
 def _percent(axes: Axes, which: str) -> None:
     for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
         if name in which:
-            axis.set_major_formatter(PercentFormatter(xmax=1.0, decimals=None))
+            axis.set_major_formatter(FuncFormatter(_percent_of))
+
+
+def _percent_of(share: float, _position: int | None) -> str:
+    return f"{100 * share:.4g}%"

@@ -62,7 +62,8 @@ def accuracy_of(pairs: Sequence[Pair], scores_P: NDArray[np.float32]) -> Folds |
     if len(set(folds)) < 2:
         return None
     found = fold_accuracy(scores_P, np.array([pair.same for pair in pairs]), np.array(folds))
-    return Folds(found.mean, found.standard_error, tuple(found.accuracies_F), tuple(found.thresholds_F))
+    accuracies, thresholds = found.accuracies_F.tolist(), found.thresholds_F.tolist()
+    return Folds(found.mean, found.standard_error, tuple(accuracies), tuple(thresholds))
 
 
 def _names(pairs: Sequence[Pair], which_P: NDArray[np.bool_]) -> tuple[tuple[str, str], ...]:

@@ -22,7 +22,8 @@ def _lines(result: Result) -> Iterator[str]:
     for each in result.rank_one if evidence.protocol == "identification" else ():
         yield f"first in a list of {each.list_size}: {rate(each.rate)}"
     for row in result.rows:
-        yield f"list of {row.list_size}, threshold {row.threshold:.4f} ({row.why})"
+        where = f"list of {row.list_size}" if evidence.protocol == "identification" else "pairs"
+        yield f"{where}, threshold {row.threshold:.4f} ({row.why})"
         yield f"  {words['false']} {rate(row.fpir)}"
         yield f"  {words['found']} {rate(row.tpir)}"
         if row.tpir_bootstrap is not None:
@@ -38,6 +39,7 @@ def evidence_lines(evidence: Evidence, *, signed: bool) -> Iterator[str]:
     yield f"{evidence.people} people; failure to acquire {rate(evidence.failed_to_acquire)}"
     wanted = evidence.wanted
     if wanted is not None and wanted.threshold is not None:
-        yield f"threshold {wanted.threshold:.4f}: at most {percent(wanted.fpir)} false positives, lists up to {wanted.list_size}"
+        lists = f", lists of up to {wanted.list_size}" if evidence.protocol == "identification" else ""
+        yield f"threshold {wanted.threshold:.4f}: at most {percent(wanted.fpir)} false positives{lists}"
     elif wanted is not None:
         yield f"no threshold: {wanted.reason}"

@@ -22,8 +22,9 @@ def read_evidence(record: Path, public_key: Path) -> Evidence:
 
 def read_public_key(path: Path) -> Ed25519PublicKey:
     """Return the Ed25519 public key in a PEM file. Raises EvidenceRefused."""
+    content = _content(path, MAX_KEY_BYTES)
     try:
-        key = load_pem_public_key(_content(path, MAX_KEY_BYTES))
+        key = load_pem_public_key(content)
     except (ValueError, UnsupportedAlgorithm):
         raise EvidenceRefused(f"{path} holds no public key in PEM") from None
     if not isinstance(key, Ed25519PublicKey):

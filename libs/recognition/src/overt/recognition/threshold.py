@@ -31,7 +31,7 @@ def pick_threshold(
     searches, needed = len(best_non_mated_S), trials_needed(wanted_fpir)
     if searches < needed:
         raise SampleTooSmall(
-            f"an FPIR of {wanted_fpir:.4%} can't be shown with {searches} non-mated searches: "
+            f"a false-positive rate of {wanted_fpir:.4%} can't be shown with {searches} non-mated searches: "
             f"{needed - searches} more are needed, {needed} in all without a single false positive"
         )
     allowed = _most_allowed(searches, wanted_fpir)

@@ -22,7 +22,7 @@ from overt.control.settings import ControlSettings
 from overt.recognition.errors import RecognitionError
 from overt.recognition.gallery import Gallery
 from overt.recognition.gallery_start import await_gallery
-from overt.recognition.pack import load_pack
+from overt.recognition.pack import load_pack, pack_info
 from overt.runtime import logs, process
 from overt.runtime.broker import BrokerError
 from overt.runtime.clock import SystemClock
@@ -84,8 +84,8 @@ def _run(settings: ControlSettings, stack: ExitStack) -> int:
 def _build(
     settings: ControlSettings, health: Health, registry: CollectorRegistry, stack: ExitStack
 ) -> Control:
+    info = with_evidence(pack_info(settings.pack), settings.evidence_files, settings.evidence_key_file)
     pack = load_pack(settings.pack, settings.models_dir, device=settings.device, threads=settings.threads)
-    info = with_evidence(pack.info, settings.evidence_files, settings.evidence_key_file)
     gallery = _gallery(settings, health)
     stack.callback(gallery.close)
     require_access(settings.kafka_bootstrap, settings.kafka_login, access_of("control"))
