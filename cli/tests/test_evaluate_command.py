@@ -1,6 +1,8 @@
 """The command around the protocols: keys, labels, and what is refused before anything is measured."""
 
 import importlib.util
+import subprocess
+import sys
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -68,6 +70,12 @@ def test_without_the_extra_one_line_says_how_to_get_it(
     assert isinstance(done.exception, EvaluationRefused)
     assert "uv sync --extra evaluate" in str(done.exception)
     assert "\n" not in str(done.exception)
+
+
+def test_a_record_is_verified_without_the_extra() -> None:
+    code = "import sys; sys.modules['matplotlib'] = None; import overt.cli.__main__, overt.cli.evaluate.words"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_protocol_shows_an_example() -> None:

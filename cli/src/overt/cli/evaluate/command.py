@@ -1,7 +1,6 @@
 """`overt evaluate`: the command's options; what it does stands in the other modules."""
 
 import importlib.util
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,11 +9,31 @@ import typer
 from overt.cli.evaluate.errors import EvaluationRefused
 from overt.cli.evaluate.keys import make_key
 from overt.cli.evaluate.measured import Wish
+from overt.cli.evaluate.options import (
+    ClipsFile,
+    DeviceOption,
+    Fmr,
+    Fpir,
+    Keep,
+    LabelsFile,
+    ListSize,
+    Models,
+    Out,
+    PackOption,
+    PairsFile,
+    PeopleFolder,
+    Pictures,
+    Rank,
+    Rounds,
+    Seed,
+    Sign,
+    Threads,
+    Threshold,
+)
 from overt.cli.evaluate.subject import PackChoice
 from overt.cli.models import CacheDir, models_dir
 from overt.cli.progress import say
 from overt.contracts.evidence_files import read_evidence
-from overt.recognition.onnx_session import Device
 from overt.recognition.pack import pack_info
 from overt.runtime import logs
 from overt.runtime.clock import SystemClock
@@ -27,53 +46,16 @@ NO_EXTRA = (
     "overt evaluate draws its report with matplotlib: install the extra, e.g. `uv sync --extra evaluate`"
 )
 
-Out = Annotated[Path, typer.Option(help="Folder for result.json, the tables, report.html and evidence.json.")]
-PackOption = Annotated[str, typer.Option("--pack", help="Model pack: cpu, facenet, or the path of a .toml.")]
-DeviceOption = Annotated[Device, typer.Option(help="What the networks run on.")]
-Threads = Annotated[
-    int, typer.Option(help="Threads of each network on a CPU.", min=1, max=64, default_factory=os.cpu_count)
-]
-Models = Annotated[
-    Path | None, typer.Option(help="Folder of model files, if they are not in the cache.", file_okay=False)
-]
-Keep = Annotated[
-    Path | None,
-    typer.Option(
-        help="File to keep the templates in, and to take them from the next time: other thresholds without "
-        "embedding again. It holds biometric data: delete it when you are done."
-    ),
-]
-Sign = Annotated[
-    Path | None, typer.Option(help="Private key (`overt evaluate key`) that signs evidence.json.")
-]
-LabelsFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--labels",
-        help="CSV: identity, then a column a grouping, of a labelled evaluation set: figures by group.",
-    ),
-]
-Rounds = Annotated[
-    int, typer.Option("--bootstrap", help="How often people are resampled.", min=10, max=100_000)
-]
-Seed = Annotated[int, typer.Option(help="Seed of what is drawn: resamples and smaller lists.", min=0)]
-
 
 @evaluate_app.command(
     epilog="Examples:  overt evaluate verification pairs.csv --pictures lfw/ --out result   |   "
     "overt evaluate verification pairs.csv --pack mine.toml --out result --sign evidence.pem"
 )
 def verification(  # noqa: PLR0913 - one parameter an option
-    pairs: Annotated[
-        Path, typer.Argument(help="CSV first,second,same[,fold] with paths of pictures; or LFW's pairs.txt.")
-    ],
+    pairs: PairsFile,
     *,
-    pictures: Annotated[
-        Path | None, typer.Option(help="Folder that the paths begin in; the pairs file's own if not given.")
-    ] = None,
-    fmr: Annotated[
-        float, typer.Option(help="False match rate to pick a threshold for.", min=1e-9, max=0.5)
-    ] = 0.001,
+    pictures: Pictures = None,
+    fmr: Fmr = 0.001,
     out: Out,
     pack: PackOption = "cpu",
     device: DeviceOption = "cpu",
@@ -107,27 +89,11 @@ def verification(  # noqa: PLR0913 - one parameter an option
     "people/ --list-size 500 --fpir 0.001 --labels labels.csv --out result --sign evidence.pem"
 )
 def identification(  # noqa: PLR0913 - one parameter an option
-    folder: Annotated[
-        Path,
-        typer.Argument(
-            help="gallery/ and probe/ with one folder a person in each; or one folder a person: who has two "
-            "pictures or more is enrolled with the first and searched for with the others."
-        ),
-    ],
+    folder: PeopleFolder,
     *,
-    list_size: Annotated[
-        int | None,
-        typer.Option(
-            help="Entries of the list that the threshold is for; everybody enrolled if not given.", min=1
-        ),
-    ] = None,
-    fpir: Annotated[
-        float,
-        typer.Option(help="False-positive identification rate to pick a threshold for.", min=1e-9, max=0.5),
-    ] = 0.001,
-    rank: Annotated[
-        int, typer.Option(help="The right entry counts as found up to this rank.", min=1, max=100)
-    ] = 5,
+    list_size: ListSize = None,
+    fpir: Fpir = 0.001,
+    rank: Rank = 5,
     out: Out,
     pack: PackOption = "cpu",
     device: DeviceOption = "cpu",
@@ -165,14 +131,9 @@ def identification(  # noqa: PLR0913 - one parameter an option
     "[[clips]] video = 'gate.mp4' expected = ['anna'] [[clips]] video = 'empty.mp4'"
 )
 def video(  # noqa: PLR0913 - one parameter an option
-    clips: Annotated[
-        Path, typer.Argument(help="TOML: a watchlist folder, and clips with the entries they should find.")
-    ],
+    clips: ClipsFile,
     *,
-    threshold: Annotated[
-        float | None,
-        typer.Option(help="Similarity from which an alert is raised; the pack's own if not given."),
-    ] = None,
+    threshold: Threshold = None,
     out: Out,
     pack: PackOption = "cpu",
     device: DeviceOption = "cpu",

@@ -41,11 +41,15 @@ class Mark:
     at_fpir: float | None = None
 
 
+def asked_list(trials: Sequence[Trials], wish: Wish) -> Trials:
+    """Return the smallest list that is as large as was asked for; the largest, if none is."""
+    enough = [each for each in trials if each.size >= (wish.list_size or trials[0].size)]
+    return min(enough, key=_size) if enough else max(trials, key=_size)
+
+
 def wanted_of(trials: Sequence[Trials], wish: Wish) -> Wanted:
-    """Return the threshold that was asked for, from the smallest list that is large enough; or why not."""
-    list_size = wish.list_size or trials[0].size
-    enough = [each for each in trials if each.size >= list_size]
-    measured = min(enough or trials, key=lambda each: each.size if enough else -each.size)
+    """Return the threshold that was asked for, or why there is none."""
+    measured, list_size = asked_list(trials, wish), wish.list_size or trials[0].size
     try:
         threshold = pick_threshold(
             measured.best_S, wanted_fpir=wish.fpir, measured_list=measured.size, list_size=list_size
@@ -55,11 +59,11 @@ def wanted_of(trials: Sequence[Trials], wish: Wish) -> Wanted:
     return Wanted(wish.fpir, list_size, threshold, "")
 
 
-def marks_of(trials: Trials, wanted: Wanted, default: float | None, rank: int) -> tuple[Mark, ...]:
-    """Return the thresholds that are worth showing for a list."""
+def marks_of(trials: Trials, asked: Wanted | None, default: float | None, rank: int) -> tuple[Mark, ...]:
+    """Return the thresholds that are worth showing for a list; `asked`: it is the list that was asked for."""
     marks = []
-    if wanted.threshold is not None and trials.size >= wanted.list_size:
-        marks.append(Mark(f"asked for: at most {wanted.fpir:.4%} false", wanted.threshold))
+    if asked is not None and asked.threshold is not None:
+        marks.append(Mark(f"asked for: at most {asked.fpir:.4%} false", asked.threshold))
     if default is not None:
         marks.append(Mark("the pack's default", default))
     fine = trials.curve(thresholds_around(trials.best_S, trials.mated_M, step=0.0001), rank)
@@ -70,6 +74,10 @@ def marks_of(trials: Trials, wanted: Wanted, default: float | None, rank: int) -
                 Mark(f"{share:.1%} false, as counted", round(float(fine.thresholds_T[index]), 4), share)
             )
     return tuple(marks)
+
+
+def _size(trials: Trials) -> int:
+    return trials.size
 
 
 def rows_of(trials: Trials, marks: Sequence[Mark], wish: Wish) -> Iterator[Row]:

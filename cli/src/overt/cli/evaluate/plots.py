@@ -38,17 +38,17 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
 }
 STEP = 0.005
-SIZE_INCH = (5.2, 3.7)
+WIDTH_INCH, HEIGHT_INCH = 5.2, 3.7
 
 
-def draw(name: str, paint: Callable[[Axes], None]) -> str:
+def draw(name: str, paint: Callable[[Axes], None], *, height_inch: float = HEIGHT_INCH) -> str:
     """Return what `paint` puts on axes as one `<svg>` without a reference to anything outside.
 
     `name` sets its identifiers apart from those of other figures on the page; the same input gives the
     same text.
     """
     with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
-        figure = Figure(figsize=SIZE_INCH, layout="constrained")
+        figure = Figure(figsize=(WIDTH_INCH, height_inch), layout="constrained")
         paint(figure.add_subplot())
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
@@ -167,7 +167,7 @@ def by_group(groups: Sequence[MeasuredGroup], names: tuple[str, str]) -> str:
         _percent(axes, "x")
         axes.legend(loc="center")
 
-    return draw("groups", paint)
+    return draw("groups", paint, height_inch=max(HEIGHT_INCH, 1.0 + 0.25 * len(groups)))
 
 
 def alerts(points: Sequence[tuple[str, float, bool]], threshold: float) -> str:
@@ -183,6 +183,7 @@ def alerts(points: Sequence[tuple[str, float, bool]], threshold: float) -> str:
                 axes.plot(*zip(*chosen, strict=True), "o", color=colour, label=name)
         axes.axvline(threshold, color=INK, linestyle=":", linewidth=1, label="threshold")
         axes.set_yticks(range(len(clips)), clips)
+        axes.invert_yaxis()
         axes.set(xlabel="similarity (cosine)", xlim=(min(threshold, 1.0) - 0.05, 1.0))
         axes.legend()
 

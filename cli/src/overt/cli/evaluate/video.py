@@ -14,8 +14,9 @@ from overt.cli.evaluate.dataset import data_set_sha256
 from overt.cli.evaluate.errors import EvaluationRefused
 from overt.cli.evaluate.output import make_folder, write_json, write_table
 from overt.cli.evaluate.plots import alerts as alerts_plot
-from overt.cli.evaluate.report import environment, rate
+from overt.cli.evaluate.report import environment
 from overt.cli.evaluate.result import counted
+from overt.cli.evaluate.words import rate
 from overt.cli.progress import counting, say, steps
 from overt.cli.summary import Summary
 from overt.contracts.evidence import CountedRate

@@ -1,10 +1,34 @@
-"""Says a result in words on standard error."""
+"""How rates are called and written, and a result in words; needs nothing that draws."""
 
 from collections.abc import Iterator
 
-from overt.cli.evaluate.report import IDENTIFICATION, VERIFICATION, percent, rate
 from overt.cli.evaluate.result import Result
-from overt.contracts.evidence import Evidence
+from overt.contracts.evidence import CountedRate, Evidence
+
+# How the two rates, and what they are counted over, are called in each protocol.
+IDENTIFICATION = {
+    "false": "FPIR",
+    "found": "TPIR",
+    "missed": "FNIR",
+    "non_mated": "non-mated searches",
+    "mated": "mated searches",
+}
+VERIFICATION = {
+    "false": "FMR", "found": "TMR", "missed": "FNMR", "non_mated": "pairs of two people", "mated": "pairs of one person"
+}  # fmt: skip
+
+
+def percent(share: float) -> str:
+    """Return a share in percent with as many digits as tell something."""
+    return f"{share:.2%}" if share >= 0.01 or share == 0 else f"{share:.3%}"
+
+
+def rate(rate: CountedRate | None) -> str:
+    """Return a rate with its interval and its counts."""
+    if rate is None:
+        return "none searched for"
+    value, low, high = rate.count / rate.total, rate.lower_95, rate.upper_95
+    return f"{percent(value)} ({percent(low)} to {percent(high)}), {rate.count:,} of {rate.total:,}"
 
 
 def in_words(result: Result) -> str:
