@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +132,13 @@ def frames(picture: Image.Image) -> list[Image.Image]:
     return [Image.new(picture.mode, picture.size, colour) for colour in ("red", "blue")]
 
 
+def turned(picture: Image.Image, orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = picture.transpose(TURNED[orientation]) if orientation in TURNED else picture
+    return saved(stored, "PNG", exif=exif)
+
+
 Make = Callable[[Image.Image], bytes]
 FORMS: Mapping[str, tuple[Make, float]] = {
     "grey": (lambda p: saved(p.convert("L"), "PNG"), GREY),
@@ -166,10 +174,7 @@ FORMS: Mapping[str, tuple[Make, float]] = {
         lambda p: saved(p, "TIFF", save_all=True, append_images=[Image.new("RGB", (8, 8))] * 500),
         SAME,
     ),
-    **{
-        f"EXIF orientation {number}": (lambda p, number=number: turned(p, number), SAME)
-        for number in range(1, 9)
-    },
+    **{f"EXIF orientation {number}": (partial(turned, orientation=number), SAME) for number in range(1, 9)},
 }
 
 
@@ -177,17 +182,12 @@ def floats(picture: Image.Image) -> Image.Image:
     return Image.fromarray(np.asarray(picture.convert("L"), np.float32) / 255)
 
 
-def turned(picture: Image.Image, orientation: int) -> bytes:
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    stored = picture.transpose(TURNED[orientation]) if orientation in TURNED else picture
-    return saved(stored, "PNG", exif=exif)
-
-
 def template(pack: Pack, image_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
     found = pack.detector.detect(image_HWC)
     assert len(found) == 1
-    return pack.embedder.embed(pack.aligner.crop(image_HWC, found.landmarks_N52[0])[np.newaxis])[0]
+    crop_HWC = pack.aligner.crop(image_HWC, found.landmarks_N52[0])
+    template_D: NDArray[np.float32] = pack.embedder.embed(crop_HWC[np.newaxis])[0]
+    return template_D
 
 
 @pytest.mark.models

@@ -1,6 +1,7 @@
 """Judges one look at a face: its components and the one number made of them."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,30 +75,40 @@ def assess(
     return Quality(unified_score(components), components)
 
 
-def unified_score(components: Components) -> int:
-    """Return 0 to 100: the product of the components, each full where more of it brings nothing.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One factor of the score: 0 to 1, with 1 where more of it brings nothing, and its exponent."""
 
-    Where each is full and its exponent were searched for on one half of the people of Labeled Faces in the
-    Wild, as the least area under the error-versus-discard curve (Grother and Tabassi 2007), and measured on the
-    other (`benchmarks/quality.py`). Exceptions: the search gave pose no weight, on photographs that look into
-    the camera; it keeps a little, so that of two looks at a passer-by the frontal one is sent. Too much
-    sharpness is grain.
-    """
-    parts = (
-        min(1.0, components.inter_eye_distance_px / 35.0) ** 0.3,
-        components.margin**2,
-        _turned(components.yaw_deg) ** 0.3,
-        _turned(components.pitch_deg) ** 0.1,
-        components.over_exposure_prevention**0.3,
-        min(1.0, components.dynamic_range / 0.9) ** 0.4,
-        min(1.0, components.sharpness / 0.2) ** 0.4,
-        min(1.0, (1.0 - components.sharpness) / 0.5) ** 0.8,
-        min(1.0, components.eyes_visible / 0.8) ** 0.2,
-        min(1.0, components.mouth_visible / 0.8) ** 0.05,
-    )
-    return round(100 * math.prod(parts))
+    name: str
+    value: Callable[[Components], float]
+    exponent: float
 
 
 def _turned(angle_deg: float) -> float:
     """Return the standard's measure of a turn: the squared cosine, nothing from a right angle on."""
     return math.cos(math.radians(min(abs(angle_deg), 90.0))) ** 2
+
+
+# The exponents were searched for on one half of the people of Labeled Faces in the Wild, as the least area under
+# the error-versus-discard curve (Grother and Tabassi 2007), and measured on the other: `benchmarks/quality.py`.
+# By hand: pose and margin, which hardly vary there (the search gave yaw no weight, pitch more). They keep some, so
+# that of two looks at a passer-by the frontal and whole one is sent.
+PARTS = (
+    Part("inter_eye_distance_px", lambda c: min(1.0, c.inter_eye_distance_px / 35.0), 0.2),
+    Part("margin", lambda c: c.margin, 2.0),
+    Part("yaw", lambda c: _turned(c.yaw_deg), 0.3),
+    Part("pitch", lambda c: _turned(c.pitch_deg), 0.3),
+    Part("over_exposure_prevention", lambda c: c.over_exposure_prevention, 0.4),
+    Part("dynamic_range", lambda c: min(1.0, c.dynamic_range / 0.9), 0.6),
+    Part("sharpness", lambda c: min(1.0, c.sharpness / 0.2), 0.4),
+    # Sharper than any face is: noise.
+    Part("grain", lambda c: min(1.0, (1.0 - c.sharpness) / 0.5), 0.6),
+    Part("eyes_visible", lambda c: min(1.0, c.eyes_visible / 0.8), 0.2),
+    Part("mouth_visible", lambda c: min(1.0, c.mouth_visible / 0.8), 0.05),
+)
+
+
+def unified_score(components: Components) -> int:
+    """Return 0 to 100: the product of PARTS, each to its exponent."""
+    score: float = math.prod(part.value(components) ** part.exponent for part in PARTS)
+    return round(100 * score)

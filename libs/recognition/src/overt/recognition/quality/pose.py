@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Mean face in inter-eye distances: x to the picture's right, y down, z away from the camera. Fitted: of all
-# symmetric faces the one that leaves the least median error in 801 photographs of as many people (4.3 % of
-# the eyes' distance; `benchmarks/quality.py --fit-pose`). It says what "straight ahead" is, to within a few
-# degrees of pitch.
+# symmetric faces the one that leaves the least median error in the photographs of 801 people (4.3 % of the
+# eyes' distance, `benchmarks/pose.py`). The depth of the nose is known to a tenth, so yaw is too.
 MEAN_FACE_53: NDArray[np.float64] = np.array(
     [
         [-0.5, 0.0, 0.0],
