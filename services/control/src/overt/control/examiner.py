@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overt.control.portrait import portrait_jpeg
+from overt.control.upright import is_upright
 from overt.recognition.detector import Detections
 from overt.recognition.pack import Pack
 from overt.recognition.picture import PictureRefused, blur_faces, load_picture
@@ -14,6 +15,7 @@ from overt.recognition.quality import assess, enrolment_refusals
 
 NO_FACE = "no face"
 SEVERAL_FACES = "several faces"
+NOT_UPRIGHT = "picture lies on its side or head down: turn it upright"
 
 # Looked at in turn until a face is found. The detector knows no face larger than its field: one that fills the
 # picture is found at the second size. The last two find a small one in a picture of many megapixels.
@@ -84,6 +86,8 @@ class Examiner:
         rivals = _heights(faces) >= self._limits.other_face_share * _heights(faces)[largest]
         if int(np.count_nonzero(rivals)) > 1:
             return Refused(SEVERAL_FACES)
+        if not is_upright(image_HWC, faces.boxes_N4[largest], self._pack.detector):
+            return Refused(NOT_UPRIGHT)
         return self._accept(image_HWC, faces, largest)
 
     def _detect(self, image_HWC: NDArray[np.uint8]) -> Detections:

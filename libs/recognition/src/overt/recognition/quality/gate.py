@@ -61,10 +61,20 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+# Whether something is covered can't be told in the dark or in a blur: to say so would send the photographer wrong.
+TELL_NOTHING = frozenset(
+    {"under_exposure_prevention", "over_exposure_prevention", "dynamic_range", "sharpness"}
+)
+COVERED = frozenset({"eyes_visible", "mouth_visible"})
+
+
 def enrolment_refusals(quality: Quality) -> tuple[str, ...]:
     """Return every reason why a face can't be enrolled, in words for an officer; none if it can."""
-    reasons = (rule.refusal(quality.components, rule.enrolment) for rule in RULES)
-    return tuple(reason for reason in reasons if reason is not None)
+    found = {rule.name: rule.refusal(quality.components, rule.enrolment) for rule in RULES}
+    unclear = any(found[name] is not None for name in TELL_NOTHING)
+    return tuple(
+        reason for name, reason in found.items() if reason is not None and not (unclear and name in COVERED)
+    )
 
 
 def probe_ok(quality: Quality) -> bool:
