@@ -34,8 +34,8 @@ class Line:
         return 1.0 / (1.0 + math.exp(-min(max(total, -50.0), 50.0)))
 
 
-EYES_LINE = Line((6.4, 3.4, 2.7), -1.1)
-MOUTH_LINE = Line((4.4, 4.6, 1.6), 4.6)
+EYES_LINE = Line((6.1, 2.3, 2.2), -0.8)
+MOUTH_LINE = Line((3.6, 3.3, 1.0), 2.9)
 
 
 def eyes_visible(luma_HW: NDArray[np.float32]) -> float:
