@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 from prometheus_client import CollectorRegistry
 
 from overt.contracts.wire import memory_topics
@@ -196,16 +196,64 @@ def test_what_is_no_picture_is_refused(examiner: Examiner, content: bytes) -> No
     assert refused(examiner, content)
 
 
-def test_a_face_that_fills_the_picture_is_found(
-    examiner: Examiner, pack: Pack, samples: dict[str, Path]
+def test_every_reason_is_told_at_once(examiner: Examiner, samples: dict[str, Path]) -> None:
+    poor = opened(samples["obama"]).filter(ImageFilter.GaussianBlur(12))
+    poor = poor.resize((poor.width // 8, poor.height // 8)).point(lambda value: value * 0.12)
+    reasons = refused(examiner, as_jpeg(poor)).split("; ")
+    assert len(reasons) >= 3
+    assert reasons[0].startswith("face too small")
+    assert {"face too dark", "face without contrast"} < set(reasons)
+
+
+def test_a_covered_mouth_is_refused(examiner: Examiner, pack: Pack, samples: dict[str, Path]) -> None:
+    picture = opened(samples["obama"])
+    landmarks_52 = pack.detector.detect(np.asarray(picture)).landmarks_N52[0]
+    (left, _), (right, _), (_, nose), (_, mouth), _ = landmarks_52.tolist()
+    ImageDraw.Draw(picture).rectangle((left, nose, right, 2 * mouth - nose), fill=(150, 190, 215))
+    assert refused(examiner, as_jpeg(picture)) == "mouth or nose covered"
+
+
+def test_a_picture_that_lies_on_its_side_is_refused_and_not_enrolled_wrongly(
+    examiner: Examiner, samples: dict[str, Path]
+) -> None:
+    for path in samples.values():
+        for turn in (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270):
+            reason = refused(examiner, as_jpeg(opened(path).transpose(turn)))
+            assert reason in {"picture lies on its side or head down: turn it upright", "no face"}
+
+
+def test_one_pixel_has_no_face(examiner: Examiner) -> None:
+    assert refused(examiner, as_jpeg(Image.new("RGB", (1, 1)))) == "no face"
+
+
+# Of the original's template: the close-up is enlarged without detail, the small one has lost some.
+@pytest.mark.parametrize("enlarged", [1.0, 3.0])
+def test_a_face_that_fills_the_picture_is_enrolled(
+    examiner: Examiner, pack: Pack, samples: dict[str, Path], enlarged: float
 ) -> None:
     picture = opened(samples["biden"])
     left, top, right, bottom = pack.detector.detect(np.asarray(picture)).boxes_N4[0]
     wide, high = (right - left) * 0.12, (bottom - top) * 0.12
     close = picture.crop((round(left - wide), round(top - high), round(right + wide), round(bottom + high)))
-    close = close.resize((close.width * 3, close.height * 3), Image.Resampling.BICUBIC)
-    found = examiner.examine(as_jpeg(close))
-    assert not isinstance(found, Refused) or found.reason != "no face"
+    close = close.resize(
+        (round(close.width * enlarged), round(close.height * enlarged)), Image.Resampling.BICUBIC
+    )
+    original_D = accepted(examiner, samples["biden"].read_bytes()).template_D
+    assert accepted(examiner, as_jpeg(close)).template_D @ original_D > 0.9
+
+
+@pytest.mark.parametrize("height_px", [5000, 260])
+def test_large_and_small_faces_are_enrolled_from_forty_megapixels(
+    examiner: Examiner, samples: dict[str, Path], height_px: int
+) -> None:
+    picture = opened(samples["obama"])
+    original_D = accepted(examiner, samples["obama"].read_bytes()).template_D
+    face = picture.resize(
+        (round(picture.width * height_px / picture.height), height_px), Image.Resampling.LANCZOS
+    )
+    whole = Image.new("RGB", (8000, 5000), (110, 120, 130))
+    whole.paste(face, (3000, (5000 - height_px) // 2))
+    assert accepted(examiner, as_jpeg(whole)).template_D @ original_D > 0.9
 
 
 def test_a_folder_is_enrolled_into_a_real_gallery_under_the_rotation_of_its_list(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
 
+from overt.recognition.colour import pixels, to_srgb
 from overt.recognition.errors import PictureRefused
 
 __all__ = ["PictureRefused", "blur_faces", "load_picture"]
@@ -46,8 +47,11 @@ def load_picture(
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
                 _require_size(picture, max_pixels)
+                _require_ink_polarity(picture)
                 picture.load()
-                return np.asarray(_as_rgb(_upright(picture)))
+                _require_size(picture, max_pixels)  # a frame of a GIF may be larger than its header said
+                ImageOps.exif_transpose(picture, in_place=True)
+                return pixels(to_srgb(picture))
     except UnidentifiedImageError as error:
         raise PictureRefused("unsupported: not a picture, or of a kind that is not read") from error
     except Image.DecompressionBombError as error:
@@ -121,28 +125,10 @@ def _require_size(picture: Image.Image, max_pixels: int) -> None:
         )
 
 
-def _upright(picture: Image.Image) -> Image.Image:
-    """Return the picture turned as its EXIF orientation says."""
-    return ImageOps.exif_transpose(picture)
-
-
-def _as_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith(("I", "F")):
-        picture = _to_8_bit(picture)
-    if "A" in picture.getbands() or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(white, picture)
-    return picture.convert("RGB")
-
-
-def _to_8_bit(picture: Image.Image) -> Image.Image:
-    """Return a grey picture of 16 or 32 bits with its own range spread over 0 to 255."""
-    values = np.asarray(picture, np.float64)
-    if not np.isfinite(values).all():
-        raise PictureRefused("unsupported: pixel values without a number")
-    top = 65535.0 if picture.mode.startswith("I") and values.max() <= 65535 else float(values.max())
-    return Image.fromarray((values.clip(0) * (255.0 / (top or 1.0))).astype(np.uint8))
+def _require_ink_polarity(picture: Image.Image) -> None:
+    """Refuse a CMYK JPEG that does not say whether its inks are inverted: a negative face is still a face."""
+    if picture.format in ("JPEG", "MPO") and picture.mode == "CMYK" and "adobe" not in picture.info:
+        raise PictureRefused("unsupported: a CMYK JPEG without Adobe's marker may be a negative")
 
 
 def _blur(picture: Image.Image, box: list[float]) -> None:

@@ -7,17 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overt.control.portrait import portrait_jpeg
-from overt.recognition.align import align_crop
+from overt.control.upright import is_upright
 from overt.recognition.detector import Detections
 from overt.recognition.pack import Pack
 from overt.recognition.picture import PictureRefused, blur_faces, load_picture
-from overt.recognition.quality import assess, enrolment_refusal
+from overt.recognition.quality import assess, enrolment_refusals
 
 NO_FACE = "no face"
 SEVERAL_FACES = "several faces"
+NOT_UPRIGHT = "picture lies on its side or head down: turn it upright"
 
-# The second size finds a face that fills the picture: the detector knows no face larger than its field.
-DETECTION_SIDES_PX = (960, 320)
+# Looked at in turn until a face is found. The detector knows no face larger than its field: one that fills the
+# picture is found at the second size. The last two find a small one in a picture of many megapixels.
+DETECTION_SIDES_PX = (960, 320, 1920, 3840)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class EnrolmentLimits:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why a picture is not enrolled, in words for the officer; never a value taken from the face."""
+    """Why a picture is not enrolled: every reason there is, in words for the officer, semicolons between."""
 
     reason: str
 
@@ -84,6 +86,8 @@ class Examiner:
         rivals = _heights(faces) >= self._limits.other_face_share * _heights(faces)[largest]
         if int(np.count_nonzero(rivals)) > 1:
             return Refused(SEVERAL_FACES)
+        if not is_upright(image_HWC, faces.boxes_N4[largest], self._pack.detector):
+            return Refused(NOT_UPRIGHT)
         return self._accept(image_HWC, faces, largest)
 
     def _detect(self, image_HWC: NDArray[np.uint8]) -> Detections:
@@ -96,16 +100,10 @@ class Examiner:
     def _accept(self, image_HWC: NDArray[np.uint8], faces: Detections, index: int) -> Examined | Refused:
         landmarks_52 = faces.landmarks_N52[index]
         crop_HWC = self._pack.aligner.crop(image_HWC, landmarks_52)
-        height, width = image_HWC.shape[:2]
-        quality = assess(
-            align_crop(image_HWC, landmarks_52),
-            box=faces.boxes_N4[index],
-            landmarks_52=landmarks_52,
-            image_size_wh=(width, height),
-        )
-        reason = enrolment_refusal(quality)
-        if reason is not None:
-            return Refused(reason)
+        quality = assess(image_HWC, box=faces.boxes_N4[index], landmarks_52=landmarks_52)
+        reasons = enrolment_refusals(quality)
+        if reasons:
+            return Refused("; ".join(reasons))
         alone_HWC = blur_faces(image_HWC, faces.boxes_N4, keep=index)
         template_D = self._pack.embedder.embed(crop_HWC[np.newaxis])[0]
         return Examined(template_D, portrait_jpeg(alone_HWC, landmarks_52), quality.score)

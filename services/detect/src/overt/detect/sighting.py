@@ -9,7 +9,7 @@ from PIL import Image
 from overt.contracts.messages import Box, FrameCaptured, Shot
 from overt.detect import jpeg
 from overt.detect.portrait import portrait_region
-from overt.recognition.align import Aligner, align_crop
+from overt.recognition.align import Aligner
 from overt.recognition.detector import to_scale
 from overt.recognition.picture import blur_faces
 from overt.recognition.quality import assess
@@ -39,12 +39,7 @@ class Sighting:
         whole_HWC = jpeg.decode(self.frame.jpeg)
         crop_HWC = aligner.crop(whole_HWC, self.landmarks_52)
         box_4 = self.boxes_N4[self.index]
-        quality = assess(
-            align_crop(whole_HWC, self.landmarks_52),
-            box=box_4,
-            landmarks_52=self.landmarks_52,
-            image_size_wh=(self.frame.width_px, self.frame.height_px),
-        )
+        quality = assess(whole_HWC, box=box_4, landmarks_52=self.landmarks_52)
         return Shot(
             camera_id=self.frame.camera_id,
             track_id=track_id,

@@ -11,11 +11,10 @@ from overt.contracts.messages import FrameCaptured
 from overt.detect import jpeg
 from overt.detect.settings import DetectOptions
 from overt.detect.sighting import Sighting
-from overt.recognition.align import align_crop
 from overt.recognition.best_shots import BestShots, DueShot
 from overt.recognition.detector import Detections
 from overt.recognition.framing import frontal_eye_distance_px
-from overt.recognition.quality import PROBE, assess, probe_ok
+from overt.recognition.quality import PROBE_EYE_DISTANCE_PX, assess, probe_ok
 from overt.recognition.tracker import FaceTracker
 
 MAX_SHOTS = 5  # the contract's, see Shot.number
@@ -25,7 +24,7 @@ BEST_QUALITY = 100
 JUDGE_FIRST_EVERY_NS = 60_000_000
 JUDGE_NEXT_EVERY_NS = 100_000_000
 # A face this far below the least size is not judged at all: quality measures size more exactly.
-HOPELESS_SIZE_PX = 0.8 * PROBE.size_px
+HOPELESS_SIZE_PX = 0.8 * PROBE_EYE_DISTANCE_PX
 
 
 class FaceFinder(Protocol):
@@ -122,14 +121,12 @@ class CameraView:
         Crop and sharpness are those of the small picture, so looks are compared like with like; only the
         least size a probe must have is asked of the full picture.
         """
-        quality = assess(
-            align_crop(small_HWC, small.landmarks_N52[index]),
-            box=small.boxes_N4[index],
-            landmarks_52=small.landmarks_N52[index],
-            image_size_wh=(small_HWC.shape[1], small_HWC.shape[0]),
-        )
+        quality = assess(small_HWC, box=small.boxes_N4[index], landmarks_52=small.landmarks_N52[index])
         scale = frame.width_px / small_HWC.shape[1]
-        if not probe_ok(replace(quality, size_px=quality.size_px * scale)):
+        whole_px = quality.components.inter_eye_distance_px * scale
+        if not probe_ok(
+            replace(quality, components=replace(quality.components, inter_eye_distance_px=whole_px))
+        ):
             return
         sighting = Sighting(frame, whole.boxes_N4, index, whole.landmarks_N52[index])
         self._best.offer(track_id, quality.score, frame.captured_at_ns, sighting)
