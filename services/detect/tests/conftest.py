@@ -21,6 +21,7 @@ from overt.detect import jpeg
 from overt.detect.core import DetectCore
 from overt.detect.metrics import DetectMetrics
 from overt.detect.settings import DetectOptions
+from overt.detect.sighting import Making
 from overt.detect.view import CameraView
 from overt.recognition.align import ARCFACE, TEMPLATE_52
 from overt.recognition.detector import Detections
@@ -72,6 +73,9 @@ class ToldFinder:
         )
         return whole.scaled(width / SIZE_WH[0])
 
+    def detect_batch(self, images: Sequence[NDArray[np.uint8]], *, longest_side_px: int) -> list[Detections]:
+        return [self.detect(image_HWC, longest_side_px=longest_side_px) for image_HWC in images]
+
 
 def texture() -> NDArray[np.uint8]:
     """A picture of random grey cells: sharp, of middle brightness and high contrast, like a good face."""
@@ -109,8 +113,10 @@ class World:
         self._sequence = count()
         self.core = DetectCore(
             self.info,
-            ARCFACE,
-            new_view=lambda: CameraView(self.finder, self.options, lambda: f"track-{next(self._ids)}"),
+            Making(ARCFACE, self.finder, self.options.longest_side_px),
+            new_view=lambda camera_id: CameraView(
+                self.options.zones.of(camera_id), self.options, lambda: f"track-{next(self._ids)}"
+            ),
             orders=self.orders.book,
             clock=self.clock,
             metrics=DetectMetrics(self.registry),
