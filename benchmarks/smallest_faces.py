@@ -67,10 +67,14 @@ def main() -> None:
         reference = sure(finder.detect(picture_HWC, longest_side_px=longest))
         for eye_px in AT_PX:
             for box_4, own_px in reference:
-                seen = finder.detect(picture_HWC, longest_side_px=max(32, math.ceil(longest * eye_px / own_px)))
+                seen = finder.detect(
+                    picture_HWC, longest_side_px=max(32, math.ceil(longest * eye_px / own_px))
+                )
                 shown[eye_px] += 1
                 found[eye_px] += iou(box_4, seen.boxes_N4) >= IOU
-    print(f"{platform.machine()}, {os.cpu_count()} cores; {len(files)} pictures, {told.pack}, score {told.score}")
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores; {len(files)} pictures, {told.pack}, score {told.score}"
+    )
     for eye_px in AT_PX:
         share = proportion(found[eye_px], shown[eye_px])
         print(
