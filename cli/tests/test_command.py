@@ -5,6 +5,7 @@ from typer.testing import CliRunner
 
 from overt.cli.__main__ import app
 from overt.ingest.errors import SourceRefused
+from overt.runtime.process import CannotBegin
 
 RUNNER = CliRunner()
 
@@ -50,3 +51,24 @@ def test_a_deployment_in_this_process_leaves_no_core(tmp_path: Path) -> None:
         assert resource.getrlimit(resource.RLIMIT_CORE)[0] in (0, 1)
     finally:
         resource.setrlimit(resource.RLIMIT_CORE, before)
+
+
+def test_zones_that_make_no_sense_end_the_run_before_it_begins(tmp_path: Path) -> None:
+    zones = tmp_path / "zones.toml"
+    zones.write_text("[cameras.camera-1]\npolygon = [[0, 0], [1, 1]]\n")
+    data = tmp_path / "data"
+    told = [
+        "up",
+        "--video",
+        "none.mp4",
+        "--watchlist",
+        str(tmp_path),
+        "--zones",
+        str(zones),
+        "--data",
+        str(data),
+    ]
+    done = RUNNER.invoke(app, told)
+    assert isinstance(done.exception, CannotBegin)
+    assert "cameras.camera-1.polygon: has 2 corners" in str(done.exception)
+    assert not data.exists()

@@ -21,6 +21,7 @@ from overt.detect import jpeg
 from overt.detect.core import DetectCore
 from overt.detect.metrics import DetectMetrics
 from overt.detect.settings import DetectOptions
+from overt.detect.sighting import Making
 from overt.detect.view import CameraView
 from overt.recognition.align import ARCFACE, TEMPLATE_52
 from overt.recognition.detector import Detections
@@ -56,21 +57,64 @@ class DrawnFace:
 
 
 class ToldFinder:
-    """Answers with the faces it was told of, in pixels of whatever picture it is given."""
+    """Answers with the faces it was told of, in pixels of whatever picture it is given.
+
+    sees: whether a face is found in a picture of this size, seen at this longest side.
+    """
 
     def __init__(self) -> None:
         self.faces: tuple[DrawnFace, ...] = ()
         self.sizes_wh: list[tuple[int, int]] = []
+        self.sides_px: list[int] = []
+        self.batches: list[int] = []
+        self.takes_s: tuple[ManualClock, float] | None = None
+        self.sees: Callable[[DrawnFace, tuple[int, int], int], bool] = lambda *_: True
 
     def detect(self, image_HWC: NDArray[np.uint8], *, longest_side_px: int) -> Detections:
         height, width = image_HWC.shape[:2]
         self.sizes_wh.append((width, height))
+        self.sides_px.append(longest_side_px)
+        faces = [face for face in self.faces if self.sees(face, (width, height), longest_side_px)]
         whole = Detections(
-            np.array([face.box_4 for face in self.faces], np.float32).reshape(-1, 4),
-            np.array([face.landmarks_52 for face in self.faces], np.float32).reshape(-1, 5, 2),
-            np.array([face.score for face in self.faces], np.float32),
+            np.array([face.box_4 for face in faces], np.float32).reshape(-1, 4),
+            np.array([face.landmarks_52 for face in faces], np.float32).reshape(-1, 5, 2),
+            np.array([face.score for face in faces], np.float32),
         )
-        return whole.scaled(width / SIZE_WH[0])
+        return self._in(image_HWC, whole)
+
+    def detect_batch(self, images: Sequence[NDArray[np.uint8]], *, longest_side_px: int) -> list[Detections]:
+        self.batches.append(len(images))
+        found = [self.detect(image_HWC, longest_side_px=longest_side_px) for image_HWC in images]
+        if self.takes_s is not None:
+            clock, seconds = self.takes_s
+            clock.advance(seconds)
+        return found
+
+    @staticmethod
+    def _in(image_HWC: NDArray[np.uint8], whole: Detections) -> Detections:
+        """Return faces of the full picture in pixels of one that was decoded smaller and cut: a view of that."""
+        base = image_HWC if image_HWC.base is None else image_HWC.base
+        if not isinstance(base, np.ndarray) or base.ndim != image_HWC.ndim:
+            base = image_HWC
+        offset = image_HWC.__array_interface__["data"][0] - base.__array_interface__["data"][0]
+        y, x = divmod(offset // 3, base.shape[1])
+        small = whole.scaled(base.shape[1] / SIZE_WH[0])
+        corner_2 = np.array([x, y], np.float32)
+        return Detections(
+            small.boxes_N4 - np.tile(corner_2, 2), small.landmarks_N52 - corner_2, small.scores_N
+        )
+
+
+def face_region(picture: NDArray[np.uint8], face: DrawnFace) -> NDArray[np.uint8]:
+    """The middle of a face in a context picture."""
+    left, top, right, bottom = (face.box_4 * picture.shape[1] / SIZE_WH[0]).round().astype(int)
+    return picture[top + 5 : bottom - 5, left + 5 : right - 5]
+
+
+def of(found: list[FaceFound], face: DrawnFace) -> FaceFound:
+    """The one that shows `face`."""
+    (one,) = (one for one in found if abs(one.shot.box.left - face.box_4[0]) < 1)
+    return one
 
 
 def texture() -> NDArray[np.uint8]:
@@ -109,8 +153,10 @@ class World:
         self._sequence = count()
         self.core = DetectCore(
             self.info,
-            ARCFACE,
-            new_view=lambda: CameraView(self.finder, self.options, lambda: f"track-{next(self._ids)}"),
+            Making(ARCFACE, self.finder, self.options.longest_side_px),
+            new_view=lambda camera_id: CameraView(
+                self.options.zones.of(camera_id), self.options, lambda: f"track-{next(self._ids)}"
+            ),
             orders=self.orders.book,
             clock=self.clock,
             metrics=DetectMetrics(self.registry),

@@ -13,7 +13,7 @@ from overt.runtime.process import CannotBegin
 from .conftest import World
 
 
-def settings(models_dir: Path, pack: str = "cpu") -> DetectSettings:
+def settings(models_dir: Path, pack: str = "cpu", zones: Path | None = None) -> DetectSettings:
     return DetectSettings(
         kafka_bootstrap="127.0.0.1:9092",
         control_url="http://127.0.0.1:8000",
@@ -21,6 +21,7 @@ def settings(models_dir: Path, pack: str = "cpu") -> DetectSettings:
         order_public_key=base64.b64encode(bytes(32)).decode(),
         models_dir=models_dir,
         pack=pack,
+        detect_zones=zones,
     )
 
 
@@ -36,3 +37,18 @@ def test_an_unknown_pack_is_named(world: World, tmp_path: Path) -> None:
 
 def test_its_own_settings_have_the_defaults_of_the_options(tmp_path: Path) -> None:
     assert settings(tmp_path).options() == DetectOptions()
+
+
+def test_zones_that_make_no_sense_are_said_before_anything_begins(world: World, tmp_path: Path) -> None:
+    zones = tmp_path / "zones.toml"
+    zones.write_text("[cameras.north]\nevry_nth = 2\n")
+    with pytest.raises(CannotBegin, match=r"cameras\.north\.evry_nth: is not known here"):
+        runners(world.context, settings(tmp_path, zones=zones))
+    with pytest.raises(CannotBegin, match="can't be read"):
+        runners(world.context, settings(tmp_path, zones=tmp_path / "none.toml"))
+
+
+def test_zones_are_part_of_the_options(tmp_path: Path) -> None:
+    zones = tmp_path / "zones.toml"
+    zones.write_text("[cameras.north]\nevery_nth = 2\n")
+    assert settings(tmp_path, zones=zones).options().zones.of("north").every_nth == 2

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from structlog.testing import capture_logs
 
 from overt.contracts.messages import CaptureEnded, FaceFound
@@ -12,7 +11,7 @@ from overt.contracts.orders import Order
 from overt.detect import jpeg
 from overt.recognition.align import align_crop
 
-from .conftest import FRAME_NS, SIZE_WH, DrawnFace, World
+from .conftest import FRAME_NS, DrawnFace, World, face_region, of
 
 FACE = DrawnFace(200, 200)
 
@@ -123,18 +122,6 @@ def test_the_pictures_are_small_enough_for_a_page(watched: World) -> None:
     (found,) = watched.watch(8, [DrawnFace(300, 100, side=500)])
     assert max(jpeg.size_of(found.shot.portrait_jpeg)) == 400
     assert jpeg.size_of(found.shot.context_jpeg) == (960, 540)
-
-
-def face_region(picture: NDArray[np.uint8], face: DrawnFace) -> NDArray[np.uint8]:
-    """The middle of a face in a context picture."""
-    left, top, right, bottom = (face.box_4 * picture.shape[1] / SIZE_WH[0]).round().astype(int)
-    return picture[top + 5 : bottom - 5, left + 5 : right - 5]
-
-
-def of(found: list[FaceFound], face: DrawnFace) -> FaceFound:
-    """The one that shows `face`."""
-    (one,) = (one for one in found if abs(one.shot.box.left - face.box_4[0]) < 1)
-    return one
 
 
 def test_every_other_face_is_blurred_in_the_context_also_a_doubtful_one(watched: World) -> None:

@@ -105,6 +105,14 @@ EvidenceFiles = Annotated[
 EvidenceKey = Annotated[
     Path | None, typer.Option(help="PEM file of the public key that evidence is trusted by.")
 ]
+ZonesFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--zones",
+        help="TOML file: region of interest, smallest wanted face and every n-th picture, a camera; the "
+        "first --video is camera-1.",
+    ),
+]
 Live = Annotated[
     bool,
     typer.Option("--live/--as-fast-as-possible", help="Play recordings at camera speed, or drop no frame."),
@@ -148,6 +156,7 @@ def up_command(  # noqa: PLR0913 - one parameter an option
     device: DeviceOption = "cpu",
     evidence: EvidenceFiles = None,
     evidence_key: EvidenceKey = None,
+    zones: ZonesFile = None,
     live: Live = True,
     once: Once = False,
     json: Json = False,
@@ -174,6 +183,7 @@ def up_command(  # noqa: PLR0913 - one parameter an option
         device=device,
         evidence=tuple(evidence or ()),
         evidence_key=evidence_key,
+        zones=zones,
         live=live,
         once=once,
         port=port,

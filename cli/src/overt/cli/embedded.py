@@ -32,6 +32,7 @@ from overt.control.service import ControlOptions, World
 from overt.control.service import build as build_control
 from overt.detect.service import build as build_detect
 from overt.detect.settings import DetectOptions
+from overt.detect.zones import ZonesRefused, read_zones
 from overt.embed.service import build as build_embed
 from overt.embed.settings import EmbedOptions
 from overt.ingest.camera import probe_source
@@ -71,6 +72,7 @@ class UpOptions:
     device: Device = "cpu"
     evidence: tuple[Path, ...] = ()
     evidence_key: Path | None = None
+    zones: Path | None = None
     live: bool = True
     once: bool = False
     port: int = 8080
@@ -100,6 +102,7 @@ def up(options: UpOptions) -> tuple[Summary, int]:
     then, and nothing of an earlier run is lost.
     """
     process.leave_no_core()
+    detecting = _detect_options(options)
     for source in options.videos:
         probe_source(source)
     pack = load_pack(options.pack, models_dir(options.cache_dir), device=options.device)
@@ -108,7 +111,7 @@ def up(options: UpOptions) -> tuple[Summary, int]:
     with ExitStack() as stack:
         require_free(LOOPBACK, options.port)
         folder = stack.enter_context(data_folder(options.data_dir, empty=options.fresh))
-        plant = _build(options, folder, pack, stack)
+        plant = _build(options, folder, pack, stack, detecting)
         name = _new_name(plant.clock)
         # Before the first picture is enrolled: whatever goes wrong, nobody's template stays.
         stack.callback(_end, plant.control, name)
@@ -125,7 +128,9 @@ def up(options: UpOptions) -> tuple[Summary, int]:
         return msgspec.structs.replace(summary, complete=complete.is_set()), code
 
 
-def _build(options: UpOptions, folder: Path, pack: Pack, stack: ExitStack) -> _Plant:
+def _build(  # noqa: PLR0917 - what stands before it
+    options: UpOptions, folder: Path, pack: Pack, stack: ExitStack, detecting: DetectOptions
+) -> _Plant:
     clock, registry, health = SystemClock(), CollectorRegistry(), Health()
     broker = MemoryBroker(memory_topics(), clock)
     gallery = Gallery(str(folder / "milvus.db"))
@@ -155,7 +160,7 @@ def _build(options: UpOptions, folder: Path, pack: Pack, stack: ExitStack) -> _P
     ingest = build_ingest(context, _ingest_options(options), health=health)
     runners: dict[str, Runner] = {
         "control": control.run,
-        "detect": build_detect(context, DetectOptions(), pack),
+        "detect": build_detect(context, detecting, pack),
         "embed": build_embed(context, EmbedOptions(), pack),
         "match": build_match(context, MatchOptions(), gallery),
         **room.runners,
@@ -174,6 +179,20 @@ def _alerts_options(options: UpOptions, folder: Path, pack: Pack) -> AlertsOptio
         calibration=calibration_in_words(calibration, threshold),
         port=options.port,
     )
+
+
+def _detect_options(options: UpOptions) -> DetectOptions:
+    """Return what detect is told. Raises CannotBegin for zones that can't be read."""
+    if options.zones is None:
+        return DetectOptions()
+    try:
+        zones = read_zones(options.zones)
+    except ZonesRefused as error:
+        raise CannotBegin(str(error)) from None
+    played = {camera.camera_id for camera in _ingest_options(options).cameras}
+    for camera_id in sorted(zones.cameras.keys() - played):
+        say(f"zones: {camera_id} is none of the cameras here ({', '.join(sorted(played))})")
+    return DetectOptions(zones=zones)
 
 
 def _threshold(options: UpOptions, pack: Pack) -> float:

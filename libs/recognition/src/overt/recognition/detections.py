@@ -40,6 +40,10 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores_N)
 
+    def only(self, chosen_N: NDArray[np.bool_]) -> "Detections":
+        """Return the chosen faces, in their order."""
+        return Detections(self.boxes_N4[chosen_N], self.landmarks_N52[chosen_N], self.scores_N[chosen_N])
+
     def scaled(self, factor: float) -> "Detections":
         """Return the same faces in pixels of the same picture drawn `factor` times as large.
 

@@ -7,6 +7,7 @@ from overt.contracts.context import Context
 from overt.contracts.standalone import main
 from overt.detect.service import build
 from overt.detect.settings import DetectSettings
+from overt.detect.zones import ZonesRefused
 from overt.recognition.errors import RecognitionError
 from overt.recognition.pack import load_pack
 from overt.runtime.process import CannotBegin, Runner
@@ -15,12 +16,13 @@ from overt.runtime.process import CannotBegin, Runner
 def runners(context: Context, settings: DetectSettings) -> Mapping[str, Runner]:
     """Load the model pack and build. Raises CannotBegin."""
     try:
+        options = settings.options()
         pack = load_pack(
             settings.pack, settings.models_dir, device=settings.device, threads=settings.detect_threads
         )
-    except RecognitionError as error:
+    except (RecognitionError, ZonesRefused) as error:
         raise CannotBegin(str(error)) from None
-    return {"detect": build(context, settings.options(), pack)}
+    return {"detect": build(context, options, pack)}
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class DetectMetrics:
             "Frames not looked at, by reason: no_order (none active), other_camera (not covered by the "
             "order), other_fingerprint (the order names another model pack), stale (older than the "
             "freshness budget), superseded (a newer one was at hand while behind), repeated (delivered "
-            "twice), unreadable (no whole JPEG).",
+            "twice), unreadable (no whole JPEG), between (the camera's zone looks at every n-th).",
             ["camera", "reason"],
             registry=registry,
         )

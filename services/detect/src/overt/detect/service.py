@@ -8,6 +8,7 @@ from overt.contracts.topics import FRAMES
 from overt.detect.core import DetectCore
 from overt.detect.metrics import DetectMetrics
 from overt.detect.settings import DetectOptions
+from overt.detect.sighting import Making
 from overt.detect.view import CameraView
 from overt.recognition.pack import Pack
 from overt.runtime.process import Runner
@@ -27,8 +28,8 @@ def build(
     finder = pack.detector.with_score(options.blur_score)
     core = DetectCore(
         pack.info,
-        pack.aligner,
-        new_view=lambda: CameraView(finder, options, new_track_id),
+        Making(pack.aligner, finder, options.longest_side_px),
+        new_view=lambda camera_id: CameraView(options.zones.of(camera_id), options, new_track_id),
         orders=orders.book,
         clock=context.clock,
         metrics=DetectMetrics(context.registry),

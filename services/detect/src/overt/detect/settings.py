@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from overt.detect.zones import Zones, read_zones
 from overt.recognition.onnx_session import Device
 from overt.runtime.settings import Port, ServiceSettings
 
@@ -36,6 +37,7 @@ class DetectOptions(BaseModel):
     longest_side_px: int = LONGEST_SIDE_PX
     shot_score: float = SHOT_SCORE
     blur_score: float = BLUR_SCORE
+    zones: Zones = Zones()
 
 
 class DetectSettings(ServiceSettings):
@@ -56,12 +58,17 @@ class DetectSettings(ServiceSettings):
     detect_longest_side_px: int = LONGEST_SIDE_PX
     detect_shot_score: float = SHOT_SCORE
     detect_blur_score: float = BLUR_SCORE
+    detect_zones: Path | None = Field(
+        default=None,
+        description="TOML file of the cameras' zones: region of interest, smallest face, every n-th picture.",
+    )
 
     def options(self) -> DetectOptions:
-        """Return the options that these settings say."""
+        """Return the options that these settings say. Raises ZonesRefused."""
         return DetectOptions(
             freshness_s=self.detect_freshness_s,
             longest_side_px=self.detect_longest_side_px,
             shot_score=self.detect_shot_score,
             blur_score=self.detect_blur_score,
+            zones=Zones() if self.detect_zones is None else read_zones(self.detect_zones),
         )
