@@ -47,9 +47,16 @@ class MatchCore:
     """Searches the probes of each deployment together. Not safe to share between threads."""
 
     def __init__(
-        self, watchlists: Watchlists, *, keys: KeySource, orders: OrderBook, metrics: MatchMetrics
+        self,
+        watchlists: Watchlists,
+        *,
+        keys: KeySource,
+        orders: OrderBook,
+        metrics: MatchMetrics,
+        max_candidates: int,
     ) -> None:
         self._watchlists = watchlists
+        self._max_candidates = max_candidates
         self._keys = keys
         self._orders = orders
         self._metrics = metrics
@@ -109,7 +116,8 @@ class MatchCore:
             # Erasure has begun: there is nothing left that could lawfully be matched.
             self._drop(len(templates), "key_gone")
             return
-        probes_ND = np.stack([np.frombuffer(t.template, "<f4") for t in templates])
+        probes = _probes(templates)
+        probes_ND = np.stack([np.frombuffer(vector, "<f4") for _, vector in probes])
         try:
             found = self._watchlists.search(order, probes_ND, rotation)
         except WatchlistMissing as error:
@@ -123,9 +131,12 @@ class MatchCore:
             self._tell_once("the watchlist was enrolled with another model pack", order, str(error))
             return
         self._metrics.searches.inc(len(templates))
-        for template, candidates in zip(templates, found, strict=True):
+        found_by_look: list[list[Hit]] = [[] for _ in templates]
+        for (look, _), hits in zip(probes, found, strict=True):
             # The gallery computes in float32: what it puts at the threshold may be a hair below it.
-            hits = [hit for hit in candidates if hit.similarity >= order.threshold]
+            found_by_look[look] += [hit for hit in hits if hit.similarity >= order.threshold]
+        for template, both in zip(templates, found_by_look, strict=True):
+            hits = _best_of_entries(both)[: self._max_candidates]
             if hits:
                 self._metrics.matches.inc()
                 match = _match(order, template, hits, seal)
@@ -149,6 +160,20 @@ class MatchCore:
 def _probe_hash_key(key: DataKey) -> bytes:
     # A key of its own: the deployment's lasting key also seals the matches.
     return HKDF(hashes.SHA256(), 32, salt=None, info=PROBE_HASH_INFO).derive(key.secret)
+
+
+def _probes(templates: Sequence[TemplateMade]) -> list[tuple[int, bytes]]:
+    """Return what is searched with: each look's template, then those of tracks so far; each with its look."""
+    fused = [(look, one.fused) for look, one in enumerate(templates) if one.fused is not None]
+    return [(look, one.template) for look, one in enumerate(templates)] + fused
+
+
+def _best_of_entries(hits: Sequence[Hit]) -> list[Hit]:
+    """Return each entry once, by its higher similarity, the most similar first (see ADR 16)."""
+    best: dict[str, Hit] = {}
+    for hit in sorted(hits, key=lambda hit: -hit.similarity):
+        best.setdefault(hit.entry_id, hit)
+    return list(best.values())
 
 
 def _match(order: Order, template: TemplateMade, hits: Sequence[Hit], seal: bytes) -> MatchMade:
