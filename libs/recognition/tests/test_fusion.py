@@ -56,9 +56,7 @@ def test_the_heavier_look_draws_it_nearer_and_a_look_of_no_weight_not_at_all() -
 
 def test_only_the_ratio_of_the_weights_matters() -> None:
     rows_ND = unit_rows(1)
-    np.testing.assert_array_equal(
-        fused(rows_ND, [10, 20, 30, 40, 50]), fused(rows_ND, [20, 40, 60, 80, 100])
-    )
+    np.testing.assert_array_equal(fused(rows_ND, [10, 20, 30, 40, 50]), fused(rows_ND, [20, 40, 60, 80, 100]))
 
 
 def test_it_is_a_unit_vector_of_float32_whatever_the_looks() -> None:
@@ -88,7 +86,7 @@ def test_looks_that_cancel_each_other_out_have_no_template() -> None:
     ids=["too few weights", "no weight", "negative", "no number", "endless", "no rows", "no looks"],
 )
 def test_what_can_not_be_weighed_is_an_error(templates: Rows, weights: list[float]) -> None:
-    with pytest.raises(ValueError, match="expected|weights must"):
+    with pytest.raises(ValueError, match=r"expected|weights must"):
         fuse(templates, weights)
 
 

@@ -116,7 +116,6 @@ class World:
             keys=self.keys,
             orders=self.orders.book,
             metrics=MatchMetrics(self.registry),
-            max_candidates=2,
         )
 
     def publish(self, order: Order, key: Ed25519PrivateKey | None = None) -> None:

@@ -1,10 +1,9 @@
-"""A look that brings the template of its track so far: both are searched, each entry counts once, by the better."""
+"""A look that brings the template of its track: an entry's similarity is the mean of both cosines (ADR 16)."""
 
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from overt.contracts.codec import encode
 from overt.contracts.messages import TemplateMade
@@ -19,7 +18,7 @@ MakeOrder = Callable[..., Order]
 
 
 def fused(first: float) -> bytes:
-    """The template of a track whose cosine with entry e1 is `first`."""
+    """The template of a track whose cosine with entry e1 is `first`; with e2 it is the other side of that angle."""
     return direction(first).astype("<f4").tobytes()
 
 
@@ -29,71 +28,104 @@ def lawful(world: World, make_order: MakeOrder) -> World:
     return world
 
 
-def found(world: World, *templates: TemplateMade) -> list[list[tuple[str, float]]]:
+def found(world: World, *templates: TemplateMade) -> list[dict[str, float]]:
     matches = world.handle(*templates)
     assert all(encode(MATCHES, match) for match in matches)
-    return [[(one.entry_id, round(one.similarity, 4)) for one in match.candidates] for match in matches]
+    return [{one.entry_id: one.similarity for one in match.candidates} for match in matches]
+
+
+@pytest.mark.parametrize(("look", "track"), [(0.9, 0.7), (0.7, 0.9), (0.6, 0.6), (0.2, 0.99), (0.99, 0.2)])
+def test_the_similarity_is_the_mean_of_the_looks_and_the_tracks_cosine(
+    world: World, make_order: MakeOrder, make_template: MakeTemplate, look: float, track: float
+) -> None:
+    world.publish(make_order(threshold=0.01))
+    (got,) = found(world, make_template(look, fused=fused(track)))
+    both = np.stack([direction(look), direction(track)])
+    want = {name: float((both @ row).mean()) for name, row in FakeWatchlists.references.items()}
+    assert got == pytest.approx(want, abs=1e-6)
+    assert list(got.values()) == sorted(got.values(), reverse=True)
 
 
 def test_a_look_below_the_threshold_is_a_match_by_its_track(
     lawful: World, make_template: MakeTemplate
 ) -> None:
-    # -0.9 is 0.44 from e2, and nothing of e1.
-    assert found(lawful, make_template(-0.9), make_template(-0.9, fused=fused(0.9))) == [[("e1", 0.9)]]
+    assert found(lawful, make_template(0.5, track_id="a")) == [{"e2": pytest.approx(0.866, abs=1e-3)}]
+    (got,) = found(lawful, make_template(0.5, track_id="b", fused=fused(0.7)))
+    assert got["e1"] == pytest.approx(0.6)
 
 
-def test_a_look_above_the_threshold_is_a_match_although_its_track_is_below(
+def test_a_look_that_its_track_does_not_bear_out_is_no_match(
     lawful: World, make_template: MakeTemplate
 ) -> None:
-    assert found(lawful, make_template(0.9, fused=fused(-0.9))) == [[("e1", 0.9)]]
+    assert [*found(lawful, make_template(0.6))[0]] == ["e2", "e1"]
+    assert [*found(lawful, make_template(0.6, fused=fused(0.4)))[0]] == ["e2"]
 
 
-def test_neither_above_the_threshold_is_no_match(lawful: World, make_template: MakeTemplate) -> None:
-    assert found(lawful, make_template(-0.9, fused=fused(-0.95))) == []
-    assert lawful.count("searches") == 1
+def test_the_mean_at_the_threshold_is_a_match_and_a_hair_below_it_is_none(
+    world: World, make_order: MakeOrder, make_template: MakeTemplate
+) -> None:
+    look, track = make_template(-0.9), fused(-0.5)
+    rows = [np.frombuffer(one, "<f4").astype(np.float64) for one in (look.template, track)]
+    mean = float((rows[0][1] + rows[1][1]) / 2)
+    probe = make_template(-0.9, fused=track)
+    world.publish(make_order(threshold=mean - 1e-6))
+    assert len(found(world, probe)) == 1
+    world.publish(make_order(threshold=mean + 1e-6, revision=2))
+    assert found(world, probe) == []
 
 
-def test_an_entry_that_both_found_is_named_once_with_the_higher_similarity_and_the_best_is_first(
+def test_what_the_gallery_puts_above_the_threshold_by_the_direction_alone_is_no_match(
     lawful: World, make_template: MakeTemplate
 ) -> None:
-    # The look is nearer to e1 (0.8 and 0.6), its track to e2 (0.6 and 0.8): both have 0.8.
-    assert found(lawful, make_template(0.8, fused=fused(0.6))) == [[("e1", 0.8), ("e2", 0.8)]]
-    assert found(lawful, make_template(0.7, fused=fused(0.6))) == [[("e2", 0.8), ("e1", 0.7)]]
+    # Both cosines with e2 are 0.5; their mean's direction is nearer to it: 0.5 / cos(60 degrees) = 1.
+    look = np.array([0.75**0.5, 0.5, 0, 0], "<f4").tobytes()
+    track = np.array([-(0.75**0.5), 0.5, 0, 0], "<f4").tobytes()
+    assert found(lawful, make_template(template=look, fused=track)) == []
+    assert lawful.watchlists.searches == [("w1", 1)]
 
 
-def test_each_look_gets_the_answer_of_its_own_track(lawful: World, make_template: MakeTemplate) -> None:
+def test_each_look_gets_the_answer_of_its_own_track_in_one_search(
+    lawful: World, make_template: MakeTemplate
+) -> None:
     looks = [
         make_template(-0.9, track_id="a"),
-        make_template(-0.9, track_id="b", fused=fused(0.9)),
+        make_template(0.9, track_id="b", fused=fused(0.7)),
         make_template(0.95, track_id="c"),
-        make_template(-0.9, track_id="d", fused=fused(0.85)),
+        make_template(0.9, track_id="d", fused=fused(0.5)),
     ]
     matches = lawful.handle(*looks)
     assert [(match.shot.track_id, round(match.candidates[0].similarity, 4)) for match in matches] == [
-        ("b", 0.9),
+        ("b", 0.8),
         ("c", 0.95),
-        ("d", 0.85),
+        ("d", 0.7),
     ]
-    assert lawful.watchlists.searches == [("w1", 6)]  # one question for all
+    assert lawful.watchlists.searches == [("w1", 4)]
     assert (lawful.count("searches"), lawful.count("matches")) == (4, 3)
 
 
-def test_no_more_candidates_than_were_asked_for(lawful: World, make_template: MakeTemplate) -> None:
-    class Many(FakeWatchlists):
-        """Another two entries for each probe, as a gallery that was asked for two returns."""
+def test_the_gallery_is_asked_with_unit_vectors_only(lawful: World, make_template: MakeTemplate) -> None:
+    asked: list[float] = []
 
-        def _above(self, probe: NDArray[np.float32], threshold: float) -> list[Hit]:
-            number = round(float(probe[0]) * 100)
-            return [Hit(f"e{number}", 0.9), Hit(f"e{number + 1}", 0.8)]
+    class Noting(FakeWatchlists):
+        def search(self, order, probes_ND, rotation) -> list[list[Hit]]:  # type: ignore[no-untyped-def]
+            asked.extend(np.linalg.norm(probes_ND, axis=1))
+            return super().search(order, probes_ND, rotation)
 
-    lawful.core._watchlists = Many()
-    assert found(lawful, make_template(0.8, fused=fused(0.6))) == [[("e80", 0.9), ("e60", 0.9)]]
+    lawful.core._watchlists = Noting()
+    lawful.handle(
+        make_template(0.9), make_template(0.9, fused=fused(-0.5)), make_template(0.1, fused=fused(1.0))
+    )
+    assert asked == pytest.approx([1, 1, 1], abs=1e-6)
+
+
+def test_a_track_opposite_to_its_look_is_passed_over(lawful: World, make_template: MakeTemplate) -> None:
+    opposite = (-direction(0.9)).astype("<f4").tobytes()
+    assert found(lawful, make_template(0.9, fused=opposite)) == [{"e1": pytest.approx(0.9)}]
 
 
 def test_the_probe_hash_is_that_of_the_look_that_is_shown(lawful: World, make_template: MakeTemplate) -> None:
-    alone, together = lawful.handle(make_template(0.9), make_template(0.9, fused=fused(0.99)))
+    alone, together = lawful.handle(make_template(0.9), make_template(0.9, fused=fused(0.7)))
     assert alone.probe_hash == together.probe_hash
-    assert (alone.candidates[0].similarity, together.candidates[0].similarity) == pytest.approx((0.9, 0.99))
 
 
 def test_a_batch_delivered_twice_gives_the_same(lawful: World, make_template: MakeTemplate) -> None:

@@ -26,7 +26,8 @@ def fuse(templates_ND: ArrayLike, weights_N: ArrayLike) -> NDArray[np.float32] |
     length = float(np.linalg.norm(mean_D))
     if not length >= LEAST_LENGTH:  # NaN fails this too
         return None
-    return (mean_D / length).astype(np.float32)
+    fused_D: NDArray[np.float32] = (mean_D / length).astype(np.float32)
+    return fused_D
 
 
 def fuse_track(

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ from overt.contracts.topics import MATCHES
 from overt.contracts.wire import Out
 from overt.match.metrics import MatchMetrics
 from overt.recognition.errors import GalleryError, WatchlistMissing
+from overt.recognition.fusion import LEAST_LENGTH
 from overt.recognition.gallery import Hit
 from overt.recognition.protect import Rotation
 from overt.runtime.envelope import DataKey
@@ -53,10 +55,8 @@ class MatchCore:
         keys: KeySource,
         orders: OrderBook,
         metrics: MatchMetrics,
-        max_candidates: int,
     ) -> None:
         self._watchlists = watchlists
-        self._max_candidates = max_candidates
         self._keys = keys
         self._orders = orders
         self._metrics = metrics
@@ -116,8 +116,8 @@ class MatchCore:
             # Erasure has begun: there is nothing left that could lawfully be matched.
             self._drop(len(templates), "key_gone")
             return
-        probes = _probes(templates)
-        probes_ND = np.stack([np.frombuffer(vector, "<f4") for _, vector in probes])
+        probes = [_probe(template) for template in templates]
+        probes_ND = np.stack([probe.direction_D for probe in probes])
         try:
             found = self._watchlists.search(order, probes_ND, rotation)
         except WatchlistMissing as error:
@@ -131,12 +131,9 @@ class MatchCore:
             self._tell_once("the watchlist was enrolled with another model pack", order, str(error))
             return
         self._metrics.searches.inc(len(templates))
-        found_by_look: list[list[Hit]] = [[] for _ in templates]
-        for (look, _), hits in zip(probes, found, strict=True):
+        for template, probe, candidates in zip(templates, probes, found, strict=True):
             # The gallery computes in float32: what it puts at the threshold may be a hair below it.
-            found_by_look[look] += [hit for hit in hits if hit.similarity >= order.threshold]
-        for template, both in zip(templates, found_by_look, strict=True):
-            hits = _best_of_entries(both)[: self._max_candidates]
+            hits = [hit for hit in map(probe.of, candidates) if hit.similarity >= order.threshold]
             if hits:
                 self._metrics.matches.inc()
                 match = _match(order, template, hits, seal)
@@ -162,18 +159,31 @@ def _probe_hash_key(key: DataKey) -> bytes:
     return HKDF(hashes.SHA256(), 32, salt=None, info=PROBE_HASH_INFO).derive(key.secret)
 
 
-def _probes(templates: Sequence[TemplateMade]) -> list[tuple[int, bytes]]:
-    """Return what is searched with: each look's template, then those of tracks so far; each with its look."""
-    fused = [(look, one.fused) for look, one in enumerate(templates) if one.fused is not None]
-    return [(look, one.template) for look, one in enumerate(templates)] + fused
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """What is searched with: a unit vector, and what its cosines are multiplied by to be similarities."""
+
+    direction_D: NDArray[np.float32]
+    length: float
+
+    def of(self, hit: Hit) -> Hit:
+        return Hit(hit.entry_id, hit.similarity * self.length)
 
 
-def _best_of_entries(hits: Sequence[Hit]) -> list[Hit]:
-    """Return each entry once, by its higher similarity, the most similar first (see ADR 16)."""
-    best: dict[str, Hit] = {}
-    for hit in sorted(hits, key=lambda hit: -hit.similarity):
-        best.setdefault(hit.entry_id, hit)
-    return list(best.values())
+def _probe(template: TemplateMade) -> _Probe:
+    """Return the look alone or, if its track is there, what gives the mean of both cosines in one search.
+
+    (s.g + f.g) / 2 is the inner product of an entry g with the mean of look s and track f. It is searched by its
+    direction, with cosines that are at least the means: at one threshold none is missed. See ADR 16.
+    """
+    look_D = np.frombuffer(template.template, "<f4")
+    if template.fused is None:
+        return _Probe(look_D, 1.0)
+    mean_D = (look_D.astype(np.float64) + np.frombuffer(template.fused, "<f4")) / 2
+    length = float(np.linalg.norm(mean_D))
+    if length < LEAST_LENGTH:  # opposite: no track of this look, whatever the message says
+        return _Probe(look_D, 1.0)
+    return _Probe((mean_D / length).astype(np.float32), length)
 
 
 def _match(order: Order, template: TemplateMade, hits: Sequence[Hit], seal: bytes) -> MatchMade:

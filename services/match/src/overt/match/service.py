@@ -19,7 +19,6 @@ def build(context: Context, options: MatchOptions, gallery: Gallery) -> Runner:
         keys=context.keys,
         orders=orders.book,
         metrics=MatchMetrics(context.registry),
-        max_candidates=options.max_candidates,
     )
     limits = LoopLimits(max_batch=options.max_batch)
     return context.loop("match", TEMPLATES, core.handle, tick=orders.feed.poll, limits=limits).run
