@@ -13,6 +13,7 @@ from overt.contracts.wire import Out
 from overt.detect.freshness import Skip, is_stale, skips
 from overt.detect.jpeg import UnreadablePicture
 from overt.detect.metrics import DetectMetrics
+from overt.detect.sighting import with_presentation
 from overt.detect.view import CameraView, ReadyShot
 from overt.recognition.align import Aligner
 from overt.recognition.pack import PackInfo
@@ -151,6 +152,7 @@ class DetectCore:
             frame = one.sighting.frame
             try:
                 shot = one.sighting.shot(one.track_id, one.number, self._aligner)
+                shot = with_presentation(shot, one.finding)
             except UnreadablePicture:
                 self._skip(frame, "unreadable")
                 continue

@@ -2,16 +2,18 @@
 
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from overt.contracts.messages import Box, FrameCaptured, Shot
+from overt.contracts.messages import Box, FrameCaptured, Presentation, Shot
 from overt.detect import jpeg
 from overt.detect.portrait import portrait_region
 from overt.recognition.align import Aligner
 from overt.recognition.detector import to_scale
 from overt.recognition.picture import blur_faces
+from overt.recognition.presentation import Finding
 from overt.recognition.quality import assess
 
 PORTRAIT_SIDE_PX = 400
@@ -65,6 +67,13 @@ class Sighting:
         small_HWC = _shrunk(whole_HWC, CONTEXT_WIDTH_PX)
         boxes_N4 = to_scale(self.boxes_N4, small_HWC.shape[1] / whole_HWC.shape[1])
         return jpeg.encode(blur_faces(small_HWC, boxes_N4, keep=self.index), CONTEXT_QUALITY)
+
+
+def with_presentation(shot: Shot, finding: Finding | None) -> Shot:
+    """Return the shot with what the presentation check says of its track."""
+    if finding is None:
+        return shot
+    return msgspec.structs.replace(shot, presentation=Presentation(finding.looks, finding.flagged))
 
 
 def _ten(

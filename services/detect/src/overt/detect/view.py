@@ -14,6 +14,7 @@ from overt.detect.sighting import Sighting
 from overt.recognition.best_shots import BestShots, DueShot
 from overt.recognition.detector import Detections
 from overt.recognition.framing import frontal_eye_distance_px
+from overt.recognition.presentation import Finding, PresentationCheck
 from overt.recognition.quality import PROBE_EYE_DISTANCE_PX, assess, probe_ok
 from overt.recognition.tracker import FaceTracker
 
@@ -36,11 +37,15 @@ class FaceFinder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ReadyShot:
-    """A look that is to be handed on now, the `number`th of its track."""
+    """A look that is to be handed on now, the `number`th of its track.
+
+    `finding`: what the presentation check says of the track by now; it decides nothing.
+    """
 
     track_id: str
     number: int
     sighting: Sighting
+    finding: Finding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class CameraView:
         self._best: BestShots[Sighting] = BestShots()
         self._sent: dict[str, int] = {}
         self._judged_at_ns: dict[str, int] = {}
+        self._checks: dict[str, PresentationCheck] = {}
 
     def look(self, frame: FrameCaptured) -> Look:
         """Find and follow the faces of the next frame. Raises jpeg.UnreadablePicture."""
@@ -79,12 +85,15 @@ class CameraView:
         for index, track_id in enumerate(track_ids):
             if track_id is None or found.scores_N[index] < self._options.shot_score:
                 continue
+            check = self._checks.setdefault(track_id, PresentationCheck())
+            check.add(small_HWC, found.landmarks_N52[index], frame.captured_at_ns)
             if self._is_to_be_judged(track_id, whole.landmarks_N52[index], frame.captured_at_ns):
                 self._offer(frame, track_id, index, small_HWC=small_HWC, small=found, whole=whole)
         ready = self._numbered(self._best.close(self._tracker.ended)) + self.due(frame.captured_at_ns)
         for track_id in self._tracker.ended:
             self._sent.pop(track_id, None)
             self._judged_at_ns.pop(track_id, None)
+            self._checks.pop(track_id, None)
         return Look(int(np.sum(found.scores_N >= self._options.shot_score)), len(new), ready)
 
     def due(self, at_ns: int) -> tuple[ReadyShot, ...]:
@@ -138,5 +147,7 @@ class CameraView:
             self._sent[shot.track_id] = number
             # A track that BestShots gave up and met again would begin to count anew: the limit holds here.
             if number <= MAX_SHOTS:
-                ready.append(ReadyShot(shot.track_id, number, shot.shot))
+                check = self._checks.get(shot.track_id)
+                finding = check.finding() if check else None
+                ready.append(ReadyShot(shot.track_id, number, shot.shot, finding))
         return tuple(ready)
