@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from overt.contracts.messages import FaceFound, Presentation
+from overt.detect.finder import find_together
 from overt.detect.view import CameraView
+from overt.detect.zones import Zone
 from overt.recognition import presentation
 
 from .conftest import DrawnFace, World
@@ -53,12 +55,11 @@ def _bare(found: FaceFound) -> FaceFound:
 
 
 def test_a_track_that_ended_leaves_no_check_behind(watched: World) -> None:
-    view = CameraView(watched.finder, watched.options, lambda: "t")
-    watched.finder.faces = (DrawnFace(200, 200),)
-    for frame in watched._frames(10):
-        view.look(frame)
-    assert len(view._checks) == 1
-    watched.finder.faces = ()
-    for frame in watched._frames(50):
-        view.look(frame)
-    assert view._checks == {}
+    view = CameraView(Zone(), watched.options, lambda: "t")
+    for faces, frames, left in (((DrawnFace(200, 200),), 10, 1), ((), 50, 0)):
+        watched.finder.faces = faces
+        for frame in watched._frames(frames):
+            shown = view.show(frame)
+            assert shown is not None
+            view.follow(shown, find_together(watched.finder, [shown])[0])
+        assert len(view._checks) == left
