@@ -9,7 +9,7 @@ Boxes = NDArray[np.float32]
 
 
 def doubtful_tracks(
-    overlaps_NM: NDArray[np.float32], taken: Mapping[int, int], *, margin: float
+    overlaps_NM: NDArray[np.float32], taken: Mapping[int, int], *, margin: float, touch: float
 ) -> frozenset[int]:
     """Return the tracks whose detection could as well be another track's, or theirs another detection.
 
@@ -18,14 +18,15 @@ def doubtful_tracks(
     detection, the choice that was made must be than one with two exchanged.
 
     A track that took nothing is hidden: whoever was taken for its neighbour may be itself. A detection that
-    no track took may be whoever a neighbour was taken for.
+    no track took may be whoever a neighbour was taken for, or, if it overlaps by more than `touch`, begin to
+    cover it: soon one of the two is seen, and nothing tells which.
     """
     doubtful: set[int] = set()
     detection_of = {track: detection for detection, track in taken.items()}
     free = [number for number in range(len(overlaps_NM)) if number not in taken]
     for detection, track in taken.items():
         own = overlaps_NM[detection, track]
-        if np.any(overlaps_NM[free, track] > own - margin):
+        if np.any(overlaps_NM[free, track] > min(own - margin, touch)):
             doubtful.add(track)
         for other in np.flatnonzero(overlaps_NM[detection] > 0).tolist():
             theirs = detection_of.get(other)

@@ -41,6 +41,7 @@ class TrackerOptions:
     lifespan_ns: int = 1_000_000_000
     min_hits: int = 2
     margin: float = 0.3
+    touch: float = 0.3
 
 
 class FaceTracker:
@@ -114,7 +115,7 @@ class FaceTracker:
         )
         number = {uuid: index for index, uuid in enumerate(names)}
         taken = {index: number[uuid] for index, uuid in enumerate(uuids) if uuid in number}
-        doubtful = doubtful_tracks(overlaps_NM, taken, margin=self._options.margin)
+        doubtful = doubtful_tracks(overlaps_NM, taken, margin=self._options.margin, touch=self._options.touch)
         return frozenset(names[index] for index in doubtful)
 
     def _id(self, uuid: str, hits: int) -> str | None:

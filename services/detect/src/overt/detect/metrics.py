@@ -15,7 +15,8 @@ class DetectMetrics:
         )
         self.tracks = Counter(
             "overt_detect_tracks_total",
-            "Faces followed through a camera's view: an estimate of the faces seen there.",
+            "Faces followed through a camera's view: an estimate of the faces seen there, too high in a crowd "
+            "(a face that may have been taken for another one is counted again).",
             ["camera"],
             registry=registry,
         )
