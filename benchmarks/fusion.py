@@ -133,9 +133,11 @@ def at_fpir(searches: Searches, rate: float) -> Callable[[Weights], float]:
     return lambda weights: figure(weights[searches.non_mated_person_S], weights[searches.mated_person_M])
 
 
-def _in_words(spread: Spread | None) -> str:
+def _in_words(spread: Spread | None, sign: str = "") -> str:
     return (
-        "no interval" if spread is None else f"{100 * spread.lower_95:+.1f} to {100 * spread.upper_95:+.1f}"
+        "no interval"
+        if spread is None
+        else f"{100 * spread.lower_95:{sign}.1f} to {100 * spread.upper_95:{sign}.1f}"
     )
 
 
@@ -166,7 +168,7 @@ def report(kind: str, found: Mapping[str, Searches], threshold: float) -> dict[s
         for other in (BEST, BASE):
             gain, spread = _gain(found[CHOSEN], found[other], rate)
             print(
-                f"  {CHOSEN} against {other}, FPIR {rate:.1%}: {100 * gain:+.1f} points ({_in_words(spread)})"
+                f"  {CHOSEN} against {other}, FPIR {rate:.1%}: {100 * gain:+.1f} points ({_in_words(spread, '+')})"
             )
     return kept
 
