@@ -1,14 +1,15 @@
 """Measures what fusing the looks of a track brings: TPIR at equal FPIR, and FPIR at one threshold.
 
-    uv run python benchmarks/fusion.py --lfw FOLDER --crowd CLIP --pair CLIP CLIP --models .cache/models --out OUT
+    uv run python -m benchmarks.fusion --lfw FOLDER --crowd CLIP --pair CLIP CLIP --models .cache/models --out OUT
 
 FOLDER of --lfw holds one folder a person; everybody's first photograph is enrolled. Clips of --crowd show people
 who are told apart by following them; both clips of --pair show one person. Nobody in a clip is in the folder.
 
-Three kinds of tracks, worst look first, five looks at most (see `fusion_tracks.py`):
-- real video: looks at one face of a clip, 120 ms apart, as it is and at a half and a third of its size;
-- several photographs of a person, made small and spoilt, as looks of one track (more different than a camera's);
-- one photograph, spoilt five times (less different than a camera's).
+Kinds of tracks, the worst look first, five looks at most (see `fusion_tracks.py`):
+- real video: looks at one face of a clip, 120 ms apart, as it is and at a half to a fifth of its size;
+- simulated, several photographs of a person made small and spoilt: more different than a camera's looks;
+- simulated, one photograph spoilt five times: less different than a camera's looks;
+- several photographs as they are: what thresholds were measured on, and each of their looks one such search.
 
 A list has the enrolled people of one of BLOCKS parts of the folder. A non-mated search is a track against one
 such list without the track's own person; a mated one adds the own person to one list. A search returns what any
@@ -23,12 +24,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from fusion_tracks import Enrolled, Track, enrolled, of_crowd, of_pair, of_photographs, seen_in
 from numpy.typing import NDArray
 
+from benchmarks.fusion_tracks import (
+    SIMULATED,
+    Enrolled,
+    Track,
+    enrolled,
+    of_crowd,
+    of_pair,
+    of_photographs,
+    seen_in,
+)
 from overt.recognition.bootstrap import Spread, Weights, bootstrap, found_at_fpir
 from overt.recognition.fusion import LEAST_COSINE, fuse_track
-from overt.recognition.metrics import fpir, proportion
+from overt.recognition.metrics import Rate, fpir, proportion
 from overt.recognition.pack import load_pack
 
 Scores = NDArray[np.float64]
@@ -36,44 +46,40 @@ Scores = NDArray[np.float64]
 SEED = 7
 BLOCKS = 4
 FPIRS = (0.001, 0.003, 0.01)
-ROUNDS = 1000
+ROUNDS = 500
 # Of a mated search the right entry must be among so many, as in `overt evaluate`.
 RANK = 5
-BASE = "every look alone"
+BEST, BASE, CHOSEN = "best look alone", "every look alone", "mean of look and track"
+# Thresholds at which the rules are compared: those of the pack, and lower ones where there is more to count.
+LEVELS = (0.45, 0.47, 0.5, 0.55, 0.6, 0.7)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a track's looks and their fusions score an entry: K x G each to G."""
+    """How similar each search of a track says an entry is: K x G of the looks and K x G of the track so far."""
 
     name: str
     score: Callable[[Scores, Scores], Scores]
 
 
-# fused_KG: the look itself where it is the first or stands alone.
 RULES = (
-    Rule("best look alone", lambda looks_KG, _: looks_KG[-1]),
-    Rule(BASE, lambda looks_KG, _: looks_KG.max(axis=0)),
-    Rule("all looks fused, at the end", lambda _, fused_KG: fused_KG[-1]),
-    Rule("fused so far, at every look", lambda _, fused_KG: fused_KG.max(axis=0)),
-    Rule(
-        "higher of both, at every look", lambda looks_KG, fused_KG: np.maximum(looks_KG, fused_KG).max(axis=0)
-    ),
-    Rule("mean of both, at every look", lambda looks_KG, fused_KG: ((looks_KG + fused_KG) / 2).max(axis=0)),
-    Rule(
-        "best look and fused, mean, at the end", lambda looks_KG, fused_KG: (looks_KG[-1] + fused_KG[-1]) / 2
-    ),
+    Rule(BEST, lambda looks_KG, _: looks_KG[-1:]),
+    Rule(BASE, lambda looks_KG, _: looks_KG),
+    Rule("track alone", lambda _, fused_KG: fused_KG),
+    Rule("higher of look and track", np.maximum),
+    Rule(CHOSEN, lambda looks_KG, fused_KG: (looks_KG + fused_KG) / 2),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Searches:
-    """What one rule scored: M mated and S non-mated searches, and whose (numbers of people)."""
+    """What one rule scored: M mated and S non-mated tracks, whose (numbers of people), and every look's L."""
 
     mated_M: Scores
     mated_person_M: NDArray[np.intp]
     non_mated_S: Scores
     non_mated_person_S: NDArray[np.intp]
+    non_mated_looks_L: Scores
     people: int
 
 
@@ -90,32 +96,35 @@ def search(tracks: Sequence[Track], entries: Mapping[str, Enrolled]) -> dict[str
     """Search every track in the lists, by every rule."""
     names = np.random.default_rng(SEED).permutation(sorted(entries))
     gallery_GD = np.stack([entries[name].template_D for name in names])
-    people = {name: number for number, name in enumerate(sorted({track.person for track in tracks}))}
-    mated: dict[str, list[float]] = {rule.name: [] for rule in RULES}
-    non_mated: dict[str, list[float]] = {rule.name: [] for rule in RULES}
-    owners = [people[track.person] for track in tracks]
-    for number, track in enumerate(tracks):
-        list_GD = np.vstack([gallery_GD, track.reference_D])
-        looks_KG = (track.looks_KD @ list_GD.T).astype(np.float64)
-        fused_KG = (fused_rows(track) @ list_GD.T).astype(np.float64)
-        others_G = np.flatnonzero(names != track.person)
-        for rule in RULES:
-            scores_G = rule.score(looks_KG, fused_KG)
-            blocks = np.array_split(scores_G[others_G], BLOCKS)
-            non_mated[rule.name] += [float(block.max()) for block in blocks]
-            own = float(scores_G[-1])
-            better = int(np.count_nonzero(blocks[number % BLOCKS] > own))
-            mated[rule.name].append(own if better < RANK else -np.inf)
-    return {
-        name: Searches(
-            np.array(mated[name]),
-            np.array(owners),
-            np.array(non_mated[name]),
-            np.repeat(owners, BLOCKS),
-            len(people),
+    number_of = {name: number for number, name in enumerate(sorted({track.person for track in tracks}))}
+    owners = np.array([number_of[track.person] for track in tracks])
+    found = {}
+    scored = [_scored(track, gallery_GD[names != track.person]) for track in tracks]
+    for rule in RULES:
+        mated, non_mated, looks = [], [], []
+        for number, (looks_KG, fused_KG) in enumerate(scored):
+            scores_KG = rule.score(looks_KG, fused_KG)
+            blocks = np.array_split(scores_KG[:, :-1], BLOCKS, axis=1)
+            own = float(scores_KG[:, -1].max())
+            better = int(np.count_nonzero(blocks[number % BLOCKS].max(axis=0) > own))
+            mated.append(own if better < RANK else -np.inf)
+            non_mated += [float(block.max()) for block in blocks]
+            looks += [block.max(axis=1) for block in blocks]
+        found[rule.name] = Searches(
+            mated_M=np.array(mated),
+            mated_person_M=owners,
+            non_mated_S=np.array(non_mated),
+            non_mated_person_S=np.repeat(owners, BLOCKS),
+            non_mated_looks_L=np.concatenate(looks),
+            people=len(number_of),
         )
-        for name in mated
-    }
+    return found
+
+
+def _scored(track: Track, others_GD: NDArray[np.float32]) -> tuple[Scores, Scores]:
+    """Return the similarities of looks and fusions to everybody else and, in the last column, to the person."""
+    list_DG = np.vstack([others_GD, track.reference_D]).T
+    return (track.looks_KD @ list_DG).astype(np.float64), (fused_rows(track) @ list_DG).astype(np.float64)
 
 
 def at_fpir(searches: Searches, rate: float) -> Callable[[Weights], float]:
@@ -124,9 +133,11 @@ def at_fpir(searches: Searches, rate: float) -> Callable[[Weights], float]:
     return lambda weights: figure(weights[searches.non_mated_person_S], weights[searches.mated_person_M])
 
 
-def _in_words(spread: Spread | None) -> str:
+def _in_words(spread: Spread | None, sign: str = "") -> str:
     return (
-        "no interval" if spread is None else f"{100 * spread.lower_95:+.1f} to {100 * spread.upper_95:+.1f}"
+        "no interval"
+        if spread is None
+        else f"{100 * spread.lower_95:{sign}.1f} to {100 * spread.upper_95:{sign}.1f}"
     )
 
 
@@ -144,18 +155,21 @@ def report(kind: str, found: Mapping[str, Searches], threshold: float) -> dict[s
         for rate in FPIRS:
             tpir = at_fpir(searches, rate)
             interval = bootstrap(tpir, base.people, rounds=ROUNDS, seed=SEED)
-            gain = _gain(searches, base, rate)
-            points.append((rate, tpir(once), interval))
-            print(
-                f"    TPIR at FPIR {rate:.1%}: {tpir(once):.1%} ({_in_words(interval)}); "
-                f"against {BASE}: {100 * gain[0]:+.1f} points ({_in_words(gain[1])})"
+            points.append((rate, tpir(once), interval and (interval.lower_95, interval.upper_95)))
+            print(f"    TPIR at FPIR {rate:.1%}: {tpir(once):.1%} ({_in_words(interval)})")
+        for level in sorted({*LEVELS, threshold}):
+            tracks, looks = (
+                fpir(scores, level) for scores in (searches.non_mated_S, searches.non_mated_looks_L)
             )
-        wrong, right = fpir(searches.non_mated_S, threshold), _share(searches.mated_M >= threshold)
-        print(
-            f"    at {threshold}: FPIR {wrong.count} of {wrong.total} = {wrong.value:.2%} "
-            f"({wrong.lower_95:.2%} to {wrong.upper_95:.2%}), TPIR {right}"
-        )
-        kept[name] = [(rate, value, (s.lower_95, s.upper_95) if s else None) for rate, value, s in points]
+            print(f"    at {level}: TPIR {_share(searches.mated_M >= level)}")
+            print(f"        FPIR of tracks {_rate(tracks)}, of looks {_rate(looks)}")
+        kept[name] = points
+    for rate in FPIRS:
+        for other in (BEST, BASE):
+            gain, spread = _gain(found[CHOSEN], found[other], rate)
+            print(
+                f"  {CHOSEN} against {other}, FPIR {rate:.1%}: {100 * gain:+.1f} points ({_in_words(spread, '+')})"
+            )
     return kept
 
 
@@ -170,26 +184,32 @@ def _gain(searches: Searches, base: Searches, rate: float) -> tuple[float, Sprea
 
 
 def _share(hits: NDArray[np.bool_]) -> str:
-    rate = proportion(int(np.count_nonzero(hits)), len(hits))
-    return f"{rate.count} of {rate.total} = {rate.value:.1%} ({rate.lower_95:.1%} to {rate.upper_95:.1%})"
+    return _rate(proportion(int(np.count_nonzero(hits)), len(hits)))
+
+
+def _rate(rate: Rate) -> str:
+    return f"{rate.count} of {rate.total} = {rate.value:.2%} ({rate.lower_95:.2%} to {rate.upper_95:.2%})"
 
 
 def report_bound(kinds: Mapping[str, Sequence[Track]]) -> None:
     """Print how often each bound takes a look at the same face for another, and two people for one."""
     for kind, tracks in kinds.items():
         same = [one for track in tracks for one in _with_those_before(track.looks_KD, track)]
+        # Of a clip it is not known that two names are two people.
         shifted = [*tracks[1:], *tracks[:1]]
         other = [
             float(_before(track) @ stranger.looks_KD[-1])
             for track, stranger in zip(tracks, shifted, strict=True)
-            if track.person != stranger.person
+            if track.person != stranger.person and "photograph" in kind
         ]
         print(
             f"\n{kind}: cosine with the looks before, fused; {len(same)} of one person, {len(other)} of two"
         )
         for bound in (0.2, 0.25, 0.3, 0.35, 0.4, 0.45):
-            begun, merged = np.array(same) < bound, np.array(other) >= bound
-            print(f"  bound {bound}: one begun anew {_share(begun)}; two taken for one {_share(merged)}")
+            merged = _share(np.array(other) >= bound) if other else "not known"
+            print(
+                f"  bound {bound}: one begun anew {_share(np.array(same) < bound)}; two taken for one {merged}"
+            )
 
 
 def _before(track: Track) -> NDArray[np.float32]:
@@ -215,8 +235,6 @@ def plot(path: Path, kinds: Mapping[str, Mapping[str, Searches]]) -> None:
     figure, panels = plt.subplots(1, len(kinds), figsize=(4.2 * len(kinds), 4), sharey=True, squeeze=False)
     for axes, (kind, found) in zip(panels[0], kinds.items(), strict=True):
         for name, searches in found.items():
-            if name.endswith("at the end"):
-                continue
             levels_L = np.sort(searches.non_mated_S)[::-1]
             rates_L = np.arange(1, len(levels_L) + 1) / len(levels_L)
             found_L = [float(np.mean(searches.mated_M >= level)) for level in levels_L]
@@ -242,16 +260,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     pack = load_pack("cpu", given.models, threads=given.threads)
     threshold = pack.info.calibration.default_threshold
     assert threshold is not None
-    real = [track for clip in given.crowd for track in of_crowd(clip, seen_in(clip, pack))]
+    kinds: dict[str, Sequence[Track]] = {
+        "real video, crowd": [track for clip in given.crowd for track in of_crowd(clip, seen_in(clip, pack))]
+    }
     if given.pair:
         first, second = (seen_in(clip, pack) for clip in given.pair)
-        real += [*of_pair(first, second), *of_pair(second, first)]
+        kinds["real video, one man"] = [*of_pair(first, second), *of_pair(second, first)]
     entries = enrolled(given.lfw, pack)
-    kinds: dict[str, Sequence[Track]] = {
-        "real video": real,
-        "simulated, several photographs": list(of_photographs(given.lfw, pack, entries, several=True)),
-        "simulated, one photograph": list(of_photographs(given.lfw, pack, entries, several=False)),
-    }
+    for kind, made in SIMULATED.items():
+        kinds[kind] = list(of_photographs(given.lfw, pack, entries, made))
     report_all({kind: tracks for kind, tracks in kinds.items() if tracks}, entries, threshold, given.out)
 
 

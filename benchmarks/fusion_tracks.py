@@ -138,7 +138,11 @@ class Made:
 
 
 # Photographs years apart differ more than a camera's looks within seconds; five of one differ less.
-SEVERAL, ONE, AS_THEY_ARE = Made(3, spoilt=True), Made(1, spoilt=True), Made(3, spoilt=False)
+SIMULATED = {
+    "simulated, several photographs": Made(3, spoilt=True),
+    "simulated, one photograph": Made(1, spoilt=True),
+    "several photographs as they are": Made(3, spoilt=False),
+}
 
 
 def of_photographs(folder: Path, pack: Pack, entries: Mapping[str, Enrolled], made: Made) -> Iterator[Track]:
@@ -189,7 +193,8 @@ def seen_in(clip: Path, pack: Pack, shares: Sequence[float] = SHARES) -> list[Se
     """
     new_id = map(str, count(1)).__next__
     seen: list[Seen] = []
-    next_ns, before, ids = 0, nothing(), ()
+    next_ns, before = 0, nothing()
+    ids: tuple[str, ...] = ()
     for at_ns, picture in frames_of(clip):
         found = pack.detector.detect(picture, longest_side_px=max(picture.shape))
         ids, before = _named(found, before, ids, new_id), found

@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from overt.contracts.codec import encode
 from overt.contracts.messages import TemplateMade
 from overt.contracts.orders import Order
 from overt.contracts.topics import MATCHES
 from overt.recognition.gallery import Hit
+from overt.recognition.protect import Rotation
 
 from .conftest import FakeWatchlists, World, direction
 
@@ -107,7 +109,7 @@ def test_the_gallery_is_asked_with_unit_vectors_only(lawful: World, make_templat
     asked: list[float] = []
 
     class Noting(FakeWatchlists):
-        def search(self, order, probes_ND, rotation) -> list[list[Hit]]:  # type: ignore[no-untyped-def]
+        def search(self, order: Order, probes_ND: NDArray[np.float32], rotation: Rotation) -> list[list[Hit]]:
             asked.extend(np.linalg.norm(probes_ND, axis=1))
             return super().search(order, probes_ND, rotation)
 
