@@ -36,6 +36,8 @@ from overt.recognition.pack import load_pack
 ROOT = Path(__file__).resolve().parent.parent
 MOST_EMBEDDED = 0.25
 TORCH = ("torch", "facenet_pytorch")
+# Waiting threads sleep. Where others use the machine, threads that spin for each other take minutes.
+QUIET = {"OMP_WAIT_POLICY": "passive", "PYTHONWARNINGS": "ignore"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ def play(contender: Contender, clip: Path, folder: Path) -> Run:
     done = subprocess.run(
         [*contender.command, str(clip.resolve()), str(out), *contender.arguments],
         cwd=ROOT,
+        env=os.environ | QUIET,
         capture_output=True,
         text=True,
         check=False,
