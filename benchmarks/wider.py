@@ -1,6 +1,6 @@
 """Measures how many faces a pack's detector finds: recall against false positives a picture, on WIDER FACE.
 
-    uv run --with matplotlib python benchmarks/wider.py FOLDER --pack cpu --out RESULT
+    uv run python benchmarks/wider.py FOLDER --pack cpu --out RESULT
 
 FOLDER holds pictures and boxes.csv: image, x, y, w, h (pixels), easy, medium, hard (0 or 1), a row a face.
 
