@@ -1,5 +1,6 @@
 """`overt models`: fetch the model files once, verified and prepared, and show what is there."""
 
+import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -7,8 +8,8 @@ import typer
 
 from overt.cli.datafolder import default_cache_dir
 from overt.cli.progress import say, steps
-from overt.recognition.facenet.fetching import fetch_facenet
-from overt.recognition.models import fetch_models
+from overt.recognition.facenet.fetching import convert, fetch_facenet
+from overt.recognition.models import fetch_models, write_whole
 from overt.recognition.pack import load_pack, pack_info
 from overt.recognition.pack_spec import pack_names
 
@@ -49,6 +50,20 @@ def fetch(
         FETCHES[name](models_dir(cache), source=source, progress=report)
     pack = load_pack(name, models_dir(cache))
     say(f"pack {name} is ready, fingerprint {pack.info.fingerprint[:16]}…")
+
+
+@models_app.command(
+    "convert",
+    epilog="Example:  overt models convert 20180402-114759-vggface2.pt vggface2_512.safetensors",
+)
+def to_safetensors(
+    weights: Annotated[Path, typer.Argument(help="A .pt of PyTorch, or a .h5 of Keras.", dir_okay=False)],
+    out: Annotated[Path, typer.Argument(help="The .safetensors to write.", dir_okay=False)],
+) -> None:
+    """Convert weights of Inception-ResNet-v1 for a pack of your own, and show the SHA-256 to pin."""
+    content = convert(weights.read_bytes(), keras=weights.suffix == ".h5")
+    write_whole(out, content)
+    typer.echo(f"{hashlib.sha256(content).hexdigest()}  {out.name}")
 
 
 @models_app.command("list", epilog="Example:  overt models list")

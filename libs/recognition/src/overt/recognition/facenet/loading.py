@@ -23,6 +23,8 @@ def load(
     """
     if len(spec.detector.files) != len(MTCNN) or len(spec.embedder.files) != 1:
         raise PackRefused(f"pack {spec.name}: MTCNN has three files (P-Net, R-Net, O-Net), the embedder one")
+    if spec.detector.input_size_px is not None or spec.detector.outputs:
+        raise PackRefused(f"pack {spec.name}: MTCNN has no input_size_px and no outputs to name")
     place = place_of(device, threads=threads)
     return _detector(spec, folders, place), _embedder(spec, folders, place)
 
