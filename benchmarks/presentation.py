@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -33,7 +34,7 @@ from overt.recognition.presentation import PresentationCheck, PresentationOption
 from overt.recognition.tracker import FaceTracker
 
 SEED = 13
-PIECE_NS, SHORTEST_LOOKS = 4_000_000_000, 8
+PIECE_NS, SHORTEST_STEP_NS = 4_000_000_000, 70_000_000
 JPEG_QUALITY = 85  # what ingest sends
 LONGEST_SIDE_PX = 960
 SCENE_WH = (640, 360)
@@ -42,8 +43,7 @@ BONA_FIDE = "bona fide"
 Frames = Iterable[tuple[int, NDArray[np.uint8]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(msgspec.Struct, frozen=True):
     """What the check measured of one piece of one track. `owner`: whose it is: pieces of one are not independent."""
 
     species: str
@@ -52,12 +52,16 @@ class Measured:
     looks: int
     eyes_px: float
     tilt: float
-    relief: float
+    likeness: float
     moire: float
 
+    def asked(self, options: PresentationOptions) -> bool:
+        """Return whether it was turned enough, and is large enough, for parallax to be asked."""
+        return self.tilt >= options.min_tilt and self.eyes_px >= options.min_eye_distance_px
+
     def flags(self, options: PresentationOptions) -> tuple[bool, bool]:
-        """Return whether parallax and texture would flag it."""
-        flat = self.tilt >= options.min_tilt and self.relief <= options.max_relief_to_tilt * self.tilt
+        """Return whether parallax and texture flag it."""
+        flat = self.asked(options) and self.likeness >= options.min_likeness
         return flat, self.moire >= options.min_moire
 
 
@@ -71,22 +75,13 @@ class Attack:
     path: Path
 
 
-class Piece:
-    """The check of one piece of a track, and how far apart the eyes were."""
-
-    def __init__(self) -> None:
-        self.check = PresentationCheck()
-        self.eyes_px: list[float] = []
-
-    def add(self, small_HWC: NDArray[np.uint8], landmarks_52: NDArray[np.float32], at_ns: int) -> None:
-        self.check.add(small_HWC, landmarks_52, at_ns)
-        self.eyes_px.append(float(np.hypot(*(landmarks_52[1] - landmarks_52[0]))))
-
-
-def pieces(frames: Frames, pack: Pack) -> dict[tuple[str, int], Piece]:
+def pieces(frames: Frames, pack: Pack) -> dict[tuple[str, int], PresentationCheck]:
     """Return the pieces of every track, by track and number, as detect sees the frames."""
     numbers = itertools.count()
-    tracker, found = FaceTracker(new_id=lambda: str(next(numbers))), dict[tuple[str, int], Piece]()
+    tracker, found = (
+        FaceTracker(new_id=lambda: str(next(numbers))),
+        dict[tuple[str, int], PresentationCheck](),
+    )
     begun: dict[str, int] = {}
     for at_ns, frame_HWC in frames:
         sent = jpeg.encode(frame_HWC, JPEG_QUALITY)
@@ -96,24 +91,27 @@ def pieces(frames: Frames, pack: Pack) -> dict[tuple[str, int], Piece]:
             if track_id is None or faces.scores_N[index] < 0.7:
                 continue
             number = (at_ns - begun.setdefault(track_id, at_ns)) // PIECE_NS
-            piece = found.setdefault((track_id, number), Piece())
+            piece = found.setdefault((track_id, number), PresentationCheck())
             piece.add(small_HWC, faces.landmarks_N52[index], at_ns)
     return found
 
 
-def measured(species: str, owner: str, fit: bool, piece: Piece) -> Measured | None:  # noqa: FBT001 - a column
-    looks = piece.check.looks
-    if looks < SHORTEST_LOOKS:
+def measured(species: str, owner: str, *, fit: bool, check: PresentationCheck) -> Measured | None:
+    if check.looks < PresentationOptions().min_looks:
         return None
-    moved, peak = piece.check.measures()
-    eyes_px = float(np.median(piece.eyes_px))
-    return Measured(species, owner, fit, looks, eyes_px, moved.tilt, moved.relief, peak)
+    m = check.measures()
+    return Measured(species, owner, fit, check.looks, check.eye_distance_px, m.tilt, m.likeness, m.moire)
 
 
 def clip(path: Path) -> Frames:
+    """Yield a clip's frames and times, not more than about 12 a second."""
+    next_ns = 0
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
-            yield int((frame.time or 0.0) * 1e9), np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+            at_ns = int((frame.time or 0.0) * 1e9)
+            if at_ns >= next_ns:
+                next_ns = at_ns + SHORTEST_STEP_NS
+                yield at_ns, np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
 
 
 def bona_fide(videos: Path, pack: Pack) -> Iterator[Measured]:
@@ -122,11 +120,11 @@ def bona_fide(videos: Path, pack: Pack) -> Iterator[Measured]:
     for path in sorted(videos.iterdir()):
         halves: dict[str, bool] = {}
         for (track_id, _), piece in pieces(clip(path), pack).items():
-            if piece.check.looks < SHORTEST_LOOKS:
+            if piece.looks < PresentationOptions().min_looks:
                 continue
             if track_id not in halves:
                 halves[track_id] = next(turn) % 2 == 0
-            one = measured(BONA_FIDE, f"{path.stem} {track_id}", halves[track_id], piece)
+            one = measured(BONA_FIDE, f"{path.stem} {track_id}", fit=halves[track_id], check=piece)
             if one is not None:
                 yield one
 
@@ -134,8 +132,8 @@ def bona_fide(videos: Path, pack: Pack) -> Iterator[Measured]:
 def attacked(attack: Attack, pack: Pack) -> Iterator[Measured]:
     """Yield what the longest piece of an attack's clip measures, nothing when its face was not followed."""
     of_clip = pieces(clip(attack.path), pack).values()
-    found = [measured(attack.species, attack.owner, attack.fit, piece) for piece in of_clip]
-    longest = max((one for one in found if one), key=lambda one: one.looks, default=None)
+    found = [measured(attack.species, attack.owner, fit=attack.fit, check=piece) for piece in of_clip]
+    longest = max((one for one in found if one), key=lambda one: (one.looks, one.eyes_px), default=None)
     if longest is not None:
         yield longest
 
@@ -161,18 +159,15 @@ def replays(
 ) -> Iterator[Attack]:
     """Film attacks with pieces of the real clips of one large face, played on a screen."""
     for path in sorted(videos.glob("*cap1*")):
-        whole = [frame for _, frame in itertools.islice(clip(path), 100 * count)]
-        for turn in range(min(count, len(whole) // 100)):
+        whole = [frame for _, frame in itertools.islice(clip(path), frames_of_piece() * count)]
+        for turn in range(min(count, len(whole) // frames_of_piece())):
             target = attacks / f"{path.stem}-{turn:02d}.mp4"
-            part = whole[turn * 100 : turn * 100 + 100]
+            part = whole[turn * frames_of_piece() :][: frames_of_piece()]
             if not target.exists():
                 faces = pack.detector.detect(part[0])
                 if len(faces) == 0:
                     continue
-                # 25 pictures a second shown, RATE of them filmed.
-                shown = [
-                    around(part[n * 25 // RATE], faces.landmarks_N52[0]) for n in range(frames_of_piece())
-                ]
+                shown = [around(frame, faces.landmarks_N52[0]) for frame in part]
                 random = np.random.default_rng((SEED, 10_000 + turn))
                 write_whole(
                     target,
@@ -217,41 +212,35 @@ def report(rows: Sequence[Measured], options: PresentationOptions) -> Iterator[s
     """Yield the lines of the tables."""
     yield f"limits: {options}"
     for fit in (True, False):
-        half = [row for row in rows if row.fit is fit]
         yield "fit" if fit else "held out"
+        half = [row for row in rows if row.fit is fit]
         real = [row for row in half if row.species == BONA_FIDE]
-        owners = {row.owner for row in real}
-        by_owner = [
-            any(any(row.flags(options)) for row in real if row.owner == one) for one in sorted(owners)
-        ]
-        yield f"  BPCER by piece: {rate([any(row.flags(options)) for row in real])}; by track: {rate(by_owner)}"
-        parts = list(zip(*(row.flags(options) for row in real), strict=True))
-        yield f"    by parallax alone {rate(parts[0])}, by texture alone {rate(parts[1])}"
-        yield f"    turned enough to be asked: {rate([row.tilt >= options.min_tilt for row in real])}"
+        flagged = {row.owner for row in real if any(row.flags(options))}
+        owners = sorted({row.owner for row in real})
+        yield f"  BPCER, pieces: {rate([any(row.flags(options)) for row in real])}"
+        yield f"    by parallax {rate([row.flags(options)[0] for row in real])}"
+        yield f"    by texture {rate([row.flags(options)[1] for row in real])}"
+        yield f"    parallax was asked of {rate([row.asked(options) for row in real])}"
+        yield f"  BPCER, tracks with any piece flagged: {rate([owner in flagged for owner in owners])}"
         for name in (*SPECIES, REPLAY):
             own = [row for row in half if row.species == name]
-            missed = [not any(row.flags(options)) for row in own]
-            asked = rate([row.tilt >= options.min_tilt for row in own])
-            yield f"  APCER {name}: {rate(missed)}; turned enough {asked}"
+            yield f"  APCER, {name}: {rate([not any(row.flags(options)) for row in own])}"
+            yield f"    parallax was asked of {rate([row.asked(options) for row in own])}"
+            yield f"    found by texture: {rate([row.flags(options)[1] for row in own])}"
 
 
 def spread(rows: Sequence[Measured]) -> Iterator[str]:
-    """Yield the quartiles of what was measured on the half for fitting, to choose limits by."""
+    """Yield how what was measured on the half for fitting is spread, to choose limits by."""
+    yield "fit: least, 5 %, 25 %, 50 %, 75 %, 95 %, most"
     for name in (BONA_FIDE, *SPECIES, REPLAY):
         own = [row for row in rows if row.species == name and row.fit]
         if own:
-            yield f"  {name}: {len(own)} pieces, eyes {np.median([row.eyes_px for row in own]):.0f} px apart"
-            ratios = [row.relief / max(row.tilt, 1e-6) for row in own]
-            for column, values in (
-                ("tilt", [row.tilt for row in own]),
-                ("relief", [row.relief for row in own]),
-                ("relief/tilt", ratios),
-                ("moire", [row.moire for row in own]),
-            ):
-                quartiles = ", ".join(
-                    f"{value:.3f}" for value in np.quantile(values, (0, 0.05, 0.25, 0.5, 0.75, 1))
+            yield f"  {name}: {len(own)} pieces"
+            for column in ("eyes_px", "tilt", "likeness", "moire"):
+                values = np.quantile(
+                    [getattr(row, column) for row in own], (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
                 )
-                yield f"    {column}: {quartiles}"
+                yield f"    {column}: " + ", ".join(f"{value:.3f}" for value in values)
 
 
 def collect(told: argparse.Namespace) -> Iterator[Measured]:
@@ -278,9 +267,15 @@ def main() -> None:
     )
     parser.add_argument("--attacks", type=Path, required=True, help="where the simulated clips go, made once")
     parser.add_argument("--count", type=int, default=20, help="attacks a species")
+    parser.add_argument("--measured", type=Path, help="what was measured: written, or printed if it is there")
     parser.add_argument("--only-film", action="store_true", help="simulate, don't measure")
     told = parser.parse_args()
-    rows = list(collect(told))
+    if told.measured is not None and told.measured.exists():
+        rows = msgspec.json.decode(told.measured.read_bytes(), type=list[Measured])
+    else:
+        rows = list(collect(told))
+        if told.measured is not None:
+            told.measured.write_bytes(msgspec.json.encode(rows))
     for line in itertools.chain(spread(rows), report(rows, PresentationOptions())):
         sys.stdout.write(line + "\n")
 

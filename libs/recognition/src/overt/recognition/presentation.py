@@ -1,8 +1,9 @@
 """Asks of one track whether it may show a picture of a face: a passive check, after ISO/IEC 30107-3.
 
-Two questions, neither of which needs the person's help. Parallax: a flat picture that is turned stays an affine
-image of itself, a head does not, as its nose stands out. Moiré: a screen's grid seen through a camera's leaves
-regular stripes, which faces don't have. How often each errs is measured by `benchmarks/presentation.py`.
+Two questions, neither of which needs the person's help. Parallax: whatever a flat picture does before a camera, each
+look at it is nearly an affine image of any other; a head that turns, or a face that speaks, is not. Moiré: a
+screen's grid seen through a camera's leaves regular stripes, which faces don't have. How often each errs is
+measured by `benchmarks/presentation.py`; docs/adr/0013 says why the landmarks alone don't do.
 """
 
 from dataclasses import dataclass
@@ -10,12 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from overt.recognition.quality.pose import MEAN_FACE_53
+from overt.recognition.flatness import Reference, face_crop
+from overt.recognition.framing import frontal_eye_distance_px
 
 Floats = NDArray[np.float64]
-Complexes = NDArray[np.complex128]
-_CENTRED_53 = MEAN_FACE_53 - MEAN_FACE_53.mean(axis=0)
-_MEAN_FACE_5: Complexes = _CENTRED_53[:, 0] + 1j * _CENTRED_53[:, 1]
 
 PATCH_SIDE_PX = 64
 # Rings of the spectrum that are looked at, in cycles a pixel: below lie the features of a face, above little
@@ -29,38 +28,40 @@ BLOCK_PX = 8
 class PresentationOptions:
     """How much is kept of a track, and from where on it is flagged.
 
-    every_ns: frames within this time are one look together. max_looks: kept at once; when there are as many,
-    every other one is dropped and the time doubled. min_looks: with fewer nothing is said. min_tilt: how much
-    the face must have been foreshortened for parallax to be asked. max_relief_to_tilt: departure from
-    flatness, over the tilt, up to which it is called flat. min_moire: peak of the spectrum above the ring's
-    median, in decades of power.
+    every_ns: how far apart looks are taken at first. max_looks: kept at once; when there are as many, every
+    other one is dropped and the time doubled. min_looks: with fewer nothing is said. min_eye_distance_px: in
+    a smaller face everything is too smooth to tell. min_tilt: how much the face must have been foreshortened
+    for parallax to be asked. min_likeness: how well looks must explain each other to be called flat.
+    min_moire: peak of the spectrum above its ring's median, in decades of power.
     """
 
-    max_looks: int = 32
     every_ns: int = 160_000_000
+    max_looks: int = 12
     min_looks: int = 8
-    min_tilt: float = 0.02
-    max_relief_to_tilt: float = 0.4
+    min_eye_distance_px: float = 12.0
+    min_tilt: float = 0.01
+    min_likeness: float = 0.98
     min_moire: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Parallax:
-    """How landmarks moved over a track, in inter-eye distances and free of place, size and roll.
+class Measures:
+    """What is measured over a track.
 
     tilt: spread of the foreshortening, as the complex dilatation (s1 - s2) / (s1 + s2) of each look against
-    the mean one; turning a plane from 0 to 30 degrees makes 0.07. relief: root mean square of what the best
-    flat picture leaves unexplained in its strongest direction, the third singular value of the looks under
-    each other (Tomasi and Kanade 1992: rank two is flat, rank three a rigid body, a face that moves more).
+    the middle one; a plane seen from the front and then turned by 30 degrees has 0.07 between the two.
+    likeness: correlation of the looks with the best affine image of the middle one, the lower quartile.
+    moire: peak of the spectrum above its ring's median, in decades of power, the median look's.
     """
 
     tilt: float
-    relief: float
+    likeness: float
+    moire: float
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is said of a track: `flat` None when it was not turned enough to tell."""
+    """What is said of a track: `flat` None when it was not turned enough, or is too small, to tell."""
 
     looks: int
     flat: bool | None
@@ -72,17 +73,15 @@ class Finding:
         return self.moire or self.flat is True
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Look:
-    """The looks of one short time together: a landmark is off by half a pixel, their mean by less."""
-
-    total_5: Complexes
-    count: int
+    crop_SS: NDArray[np.uint8]
+    eye_distance_px: float
     moire: float
 
 
 class PresentationCheck:
-    """Gathers the looks of one track, bounded in number: five points and one figure each, no picture."""
+    """Gathers the looks of one track: at most `max_looks` grey crops of 4 KB, gone with the track."""
 
     def __init__(self, options: PresentationOptions | None = None) -> None:
         self._options = options or PresentationOptions()
@@ -90,20 +89,17 @@ class PresentationCheck:
         self._next_ns: int | None = None
         self._looks: list[_Look] = []
 
-    def add(self, picture_HWC: NDArray[np.uint8], landmarks_52: NDArray[np.floating], at_ns: int) -> None:
-        """Take a look: RGB picture, landmarks in its pixels, time of its capture, which must rise."""
-        shape_5 = upright(landmarks_52)
-        if shape_5 is None:
-            return
+    def add(self, picture_HWC: NDArray[np.uint8], landmarks_52: NDArray[np.float32], at_ns: int) -> None:
+        """Take a look if it is time for one: RGB picture, landmarks in its pixels, when it was captured."""
         if self._next_ns is not None and at_ns < self._next_ns:
-            self._looks[-1].total_5 += shape_5
-            self._looks[-1].count += 1
             return
         if len(self._looks) >= self._options.max_looks:
             del self._looks[1::2]
             self._every_ns *= 2
         self._next_ns = at_ns + self._every_ns
-        self._looks.append(_Look(shape_5, 1, moire(patch(picture_HWC, landmarks_52))))
+        size_px = frontal_eye_distance_px(landmarks_52)
+        peak = moire(patch(picture_HWC, landmarks_52))
+        self._looks.append(_Look(face_crop(picture_HWC, landmarks_52), size_px, peak))
 
     @property
     def looks(self) -> int:
@@ -111,40 +107,34 @@ class PresentationCheck:
         return len(self._looks)
 
     def finding(self) -> Finding | None:
-        """Return what the looks say, None while there are too few."""
+        """Return what the looks say, None while there are too few. Takes about a millisecond a look."""
         if len(self._looks) < self._options.min_looks:
             return None
-        moved, peak = self.measures()
-        flat = None
-        if moved.tilt >= self._options.min_tilt:
-            flat = moved.relief <= self._options.max_relief_to_tilt * moved.tilt
-        return Finding(len(self._looks), flat, peak >= self._options.min_moire)
+        measures, flat = self.measures(), None
+        if (
+            measures.tilt >= self._options.min_tilt
+            and self.eye_distance_px >= self._options.min_eye_distance_px
+        ):
+            flat = measures.likeness >= self._options.min_likeness
+        return Finding(len(self._looks), flat, measures.moire >= self._options.min_moire)
 
-    def measures(self) -> tuple[Parallax, float]:
-        """Return how the landmarks moved and the median peak of the spectra; at least one look is needed."""
-        shapes_N5 = np.stack([look.total_5 / look.count for look in self._looks])
-        return parallax(shapes_N5), float(np.median([look.moire for look in self._looks]))
+    @property
+    def eye_distance_px(self) -> float:
+        """The median inter-eye distance, in pixels of the pictures that were given."""
+        return float(np.median([look.eye_distance_px for look in self._looks]))
 
-
-def upright(landmarks_52: NDArray[np.floating]) -> Complexes | None:
-    """Return the landmarks as x + iy without place, roll and size: laid on the mean face by least squares.
-
-    In inter-eye distances of the mean face. None where they have no extent.
-    """
-    points_52 = np.asarray(landmarks_52, np.float64) - np.mean(landmarks_52, axis=0)
-    points_5 = points_52[:, 0] + 1j * points_52[:, 1]
-    turn = np.vdot(_MEAN_FACE_5, points_5) / np.vdot(_MEAN_FACE_5, _MEAN_FACE_5)
-    return points_5 / turn if abs(turn) > 1e-3 else None
-
-
-def parallax(shapes_N5: Complexes) -> Parallax:
-    """Return how five landmarks (see `upright`) moved over N looks, seen by an affine camera."""
-    rows_M5 = np.concatenate([shapes_N5.real, shapes_N5.imag])
-    relief = np.linalg.svd(rows_M5, compute_uv=False)[2] / np.sqrt(len(rows_M5))
-    # Each look as p z + q z* of the mean look z, by least squares: p turns and scales, q foreshortens.
-    mean_5 = shapes_N5.mean(axis=0)
-    p_N, q_N = np.linalg.lstsq(np.column_stack([mean_5, mean_5.conj()]), shapes_N5.T, rcond=None)[0]
-    return Parallax(tilt=float(np.std(q_N / p_N)), relief=float(relief))
+    def measures(self) -> Measures:
+        """Return what is measured over the looks; at least two are needed."""
+        middle = len(self._looks) // 2
+        reference = Reference(self._looks[middle].crop_SS)
+        others = self._looks[:middle] + self._looks[middle + 1 :]
+        fits = [reference.fit(look.crop_SS) for look in others]
+        turned = [fit.dilatation for fit in fits if fit.likeness > 0]
+        return Measures(
+            tilt=float(np.std([0j, *turned])),
+            likeness=float(np.quantile([fit.likeness for fit in fits], 0.25)),
+            moire=float(np.median([look.moire for look in self._looks])),
+        )
 
 
 def patch(picture_HWC: NDArray[np.uint8], landmarks_52: NDArray[np.floating]) -> Floats:
