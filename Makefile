@@ -18,9 +18,10 @@ help: ## list the verbs
 demo: $(UV) ## everything in one process on real pictures, control room in the browser (ARGS="--once --json")
 	@$(RUN_DEFAULT) overt demo $(ARGS)
 
-test: $(UV) ## unit, contract, loop and end-to-end tests in process: no Kafka, no Docker, no Java
+test: $(UV) ## unit, contract, loop and then end-to-end tests in process: no Kafka, no Docker, no Java (ARGS="libs/recognition")
 	@$(RUN) overt models fetch
-	@$(RUN) pytest -m "not integration" $(ARGS)
+	@$(RUN) pytest -n 2 --dist loadfile -m "not integration and not e2e" $(ARGS)
+	@$(if $(ARGS),,$(RUN) pytest -m "e2e and not integration")
 
 # An environment of its own: the default one stays without the 5 GB of PyTorch.
 test-facenet: export UV_PROJECT_ENVIRONMENT := .venv-facenet
