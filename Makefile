@@ -10,7 +10,7 @@ UV ?= $(or $(shell command -v uv 2>/dev/null),$(CURDIR)/.tools/uv/bin/uv)
 RUN := $(UV) run --frozen
 RUN_DEFAULT := $(UV) run --frozen --no-dev
 
-.PHONY: help demo test test-integration faults chaos soak kafka e2e check format docs benchmark clean
+.PHONY: help demo test test-facenet test-integration faults chaos soak kafka e2e check format docs benchmark clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -21,6 +21,13 @@ demo: $(UV) ## everything in one process on real pictures, control room in the b
 test: $(UV) ## unit, contract, loop and end-to-end tests in process: no Kafka, no Docker, no Java
 	@$(RUN) overt models fetch
 	@$(RUN) pytest -m "not integration" $(ARGS)
+
+# An environment of its own: the default one stays without the 5 GB of PyTorch.
+test-facenet: export UV_PROJECT_ENVIRONMENT := .venv-facenet
+test-facenet: $(UV) ## the pack in PyTorch, on the CPU: installs the extra (5 GB) beside, fetches 92 MB of weights
+	@$(RUN) --extra facenet overt models fetch
+	@$(RUN) --extra facenet overt models fetch --pack facenet
+	@$(RUN) --extra facenet pytest libs/recognition/tests/facenet $(ARGS)
 
 test-integration: $(UV) ## the same pipeline as seven processes over a real Apache Kafka (needs Java 17+, Maven, PostgreSQL)
 	@scripts/ci-prerequisites.sh
@@ -64,7 +71,7 @@ benchmark: $(UV) ## measure speed on this machine and print it with its spread
 	@$(RUN) python benchmarks/pipeline.py $(ARGS)
 
 clean: ## remove what was installed, fetched and cached here
-	rm -rf .venv .cache .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-facenet .cache .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(CURDIR)/.tools/uv/bin/uv:
 	@echo "uv is not installed: bringing it into .tools/uv" >&2

@@ -23,6 +23,7 @@ def test_every_command_shows_an_example() -> None:
         ["up"],
         ["models", "fetch"],
         ["models", "list"],
+        ["models", "convert"],
         ["topics", "apply"],
         ["verify", "record"],
     ):

@@ -31,7 +31,16 @@ def test_the_demo_command_prints_one_line_of_json_and_keeps_the_rest_off_standar
     run = overt("demo", "--once", "--json", "--port", "0", "--data", tmp_path)
     assert run.code == 0, run.err
     assert list(run.summary) == [
-        *("frames_read", "frames_dropped", "faces_seen", "tracks", "templates", "alerts", "seconds"),
+        *(
+            "frames_read",
+            "frames_dropped",
+            "faces_seen",
+            "tracks",
+            "templates",
+            "alerts",
+            "seconds",
+            "complete",
+        ),
     ]
     assert run.alerts == [("blue-list-1", "camera-1")]
     assert "/login?token=" in run.err

@@ -27,6 +27,7 @@ class Biometrics:
     def __init__(self) -> None:
         self.pieces: set[bytes] = set()
         self.matched: list[bytes] = []
+        self.fused = 0
 
     def note(self, message: msgspec.Struct) -> None:
         if isinstance(message, FrameCaptured):
@@ -37,6 +38,9 @@ class Biometrics:
                 self._take(content[1_024:])
         elif isinstance(message, TemplateMade):
             self.take_template(message.template)
+            if message.fused is not None:
+                self.fused += 1
+                self.take_template(message.fused)
         elif isinstance(message, MatchMade):
             self.matched.append(message.shot.crop_rgb)
 
@@ -103,6 +107,7 @@ def test_after_a_run_no_face_and_no_template_is_anywhere_in_the_data_folder(
     assert code == 0
     assert len(summary.alerts) == 1
     assert len(tapped.pieces) > 1_000
+    assert tapped.fused > 0
     assert len(list(_files(data))) > 3
     assert tapped.found_in(data) == []
     assert tapped.found_in(scratch) == []

@@ -1,5 +1,6 @@
 """The pack and the photographs that tests share, fetched once and cached outside of what git keeps."""
 
+import importlib.util
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,8 @@ from overt.recognition.picture import load_picture
 from overt.recognition.samples import fetch_samples
 
 ROOT = Path(__file__).resolve().parents[3]
+# The pack in PyTorch is tested where PyTorch is: `make test-facenet`.
+collect_ignore = [] if importlib.util.find_spec("torch") else ["facenet"]
 
 
 @pytest.fixture(scope="session")

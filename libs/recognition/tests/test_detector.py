@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
 
 from overt.recognition.detections import Detections, suppress
 from overt.recognition.detector import Detector, DetectorOptions
@@ -218,15 +217,6 @@ def test_a_batch_finds_what_one_at_a_time_does(pack: Pack, photographs: Photogra
         assert np.allclose(expected.scores_N, batched.scores_N, atol=1e-4)
 
 
-@pytest.mark.models
-def test_the_same_network_can_be_asked_for_more_doubtful_faces(pack: Pack, photographs: Photographs) -> None:
-    blurred_HWC = np.asarray(Image.fromarray(photographs["obama"]).resize((28, 36)).resize((280, 360)))
-
-    sure, doubtful = (len(pack.detector.with_score(score).detect(blurred_HWC)) for score in (0.95, 0.05))
-
-    assert sure < doubtful
-
-
 def test_an_empty_picture_has_no_faces_and_another_shape_or_type_is_refused() -> None:
     detector = Detector(Blind())
 
@@ -234,42 +224,3 @@ def test_an_empty_picture_has_no_faces_and_another_shape_or_type_is_refused() ->
     for wrong in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((4, 4, 4), np.uint8)):
         with pytest.raises(ValueError, match="expected uint8"):
             detector.detect(wrong)  # type: ignore[arg-type]
-
-
-@pytest.mark.models
-def test_each_portrait_has_one_face_with_landmarks_where_they_belong(
-    pack: Pack, photographs: Photographs
-) -> None:
-    for name, image_HWC in photographs.items():
-        found = pack.detector.detect(image_HWC)
-        assert len(found) == 1, name
-        left, top, right, bottom = found.boxes_N4[0]
-        right_eye, left_eye, nose, right_mouth, left_mouth = found.landmarks_N52[0]
-        assert left < right_eye[0] < nose[0] < left_eye[0] < right
-        assert top < right_eye[1] < nose[1] < right_mouth[1] < bottom
-        assert right_mouth[0] < left_mouth[0]
-
-
-@pytest.mark.models
-def test_a_picture_decoded_at_half_size_gives_the_same_faces_in_full_size_pixels(
-    pack: Pack, photographs: Photographs
-) -> None:
-    image_HWC = photographs["biden"][:1200, :960]
-    half_HWC = np.asarray(Image.fromarray(image_HWC).reduce(2))
-
-    whole = pack.detector.detect(image_HWC, longest_side_px=1200)
-    halved = pack.detector.detect(half_HWC, longest_side_px=600).scaled(2.0)
-
-    assert len(whole) == len(halved) == 1
-    assert np.abs(whole.landmarks_N52 - halved.landmarks_N52).max() < 12  # of a face 280 px wide
-    assert np.abs((whole.landmarks_N52 - halved.landmarks_N52).mean()) < 3
-
-
-@pytest.mark.models
-def test_noise_and_plain_colour_have_no_face(pack: Pack) -> None:
-    random = np.random.default_rng(0)
-    for image_HWC in (
-        np.full((270, 480, 3), 128, np.uint8),
-        random.integers(0, 255, (270, 480, 3), np.uint8),
-    ):
-        assert len(pack.detector.detect(image_HWC)) == 0

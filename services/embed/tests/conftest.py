@@ -19,6 +19,7 @@ from overt.contracts.topics import DEPLOYMENTS
 from overt.contracts.wire import memory_topics
 from overt.embed.core import EmbedCore
 from overt.embed.metrics import EmbedMetrics
+from overt.embed.tracks import Tracks
 from overt.recognition.pack import pack_info
 from overt.runtime.clock import ManualClock
 from overt.runtime.keys import KeyRing
@@ -90,7 +91,10 @@ class World:
         self.orders = self.context.orders("embed")
         info = dataclasses.replace(pack_info("cpu"), fingerprint=OWN, dimension=4)
         metrics = EmbedMetrics(self.registry)
-        self.core = EmbedCore(info, self.embedder, orders=self.orders.book, metrics=metrics)
+        self.tracks = Tracks(self.clock.monotonic_s)
+        self.core = EmbedCore(
+            info, self.embedder, orders=self.orders.book, metrics=metrics, tracks=self.tracks
+        )
 
     def publish(self, order: Order, key: Ed25519PrivateKey | None = None) -> None:
         """Put an order on its topic and let the service read it."""

@@ -87,11 +87,64 @@ def test_odd_sizes_and_padded_lines_keep_their_picture(size_px: tuple[int, int],
     assert np.abs(decoded(frame) - as_pyav_shows_it(frame)).mean() < 2.5
 
 
-def test_taking_bt709_for_bt601_shifts_skin_by_a_few_levels_only() -> None:
-    picture = np.empty((64, 64, 3), np.uint8)
-    picture[:] = (205, 155, 130)
-    frame = frame_of(picture, "rgb24").reformat(format="yuv420p", dst_colorspace="itu709")
-    assert 1 < np.abs(decoded(frame) - picture).max() <= 8
+# Red, green, blue, skin, grey: flat, so that neither compression nor chroma at half size blurs them.
+KNOWN = ((200, 40, 40), (40, 180, 60), (40, 60, 200), (205, 155, 130), (128, 128, 128))
+TAGS = {"bt709": 1, "untagged": 2, "bt601": 5, "smpte170m": 6, "bt2020": 9}
+# Luma from red and blue: BT.601-7, BT.709-6 and BT.2020-2.
+LUMA = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627, 0.0593)}
+
+
+def flat_frame(
+    colour: tuple[int, int, int], matrix: str, tag: str, *, full: bool = False, size_px: tuple[int, int]
+) -> av.VideoFrame:
+    """A frame of one colour, its three values computed from the recommendation, not by FFmpeg."""
+    red, green, blue = (value / 255 for value in colour)
+    from_red, from_blue = LUMA[matrix]
+    luma = from_red * red + (1 - from_red - from_blue) * green + from_blue * blue
+    chroma = (blue - luma) / (2 - 2 * from_blue), (red - luma) / (2 - 2 * from_red)
+    levels = [255 * luma if full else 16 + 219 * luma]
+    levels += [128 + (255 if full else 224) * value for value in chroma]
+    frame = av.VideoFrame(*size_px, "yuv420p")
+    for plane, level in zip(frame.planes, levels, strict=True):
+        np.frombuffer(memoryview(plane), np.uint8)[:] = round(level)
+    frame.colorspace = TAGS[tag]
+    frame.color_range = ColorRange.JPEG if full else ColorRange.MPEG
+    return frame
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize(
+    ("matrix", "tag", "size_px"),
+    [
+        ("bt709", "bt709", (64, 48)),
+        ("bt709", "bt709", (1280, 720)),
+        ("bt601", "bt601", (64, 48)),
+        ("bt601", "smpte170m", (1280, 720)),
+        ("bt2020", "bt2020", (1280, 720)),
+        ("bt601", "untagged", (720, 576)),
+        ("bt709", "untagged", (1280, 720)),
+    ],
+)
+def test_known_colours_come_out_as_the_video_says_they_are(
+    matrix: str, tag: str, size_px: tuple[int, int], full: bool
+) -> None:
+    for colour in KNOWN:
+        picture = decoded(flat_frame(colour, matrix, tag, full=full, size_px=size_px))
+        assert np.abs(picture - colour).max() <= 4  # taken for the other matrix, red is off by 20
+
+
+def test_what_says_nothing_is_taken_for_bt601_below_720_rows_and_for_bt709_above() -> None:
+    for rows, matrix in ((718, "bt601"), (720, "bt709")):
+        frame = flat_frame((200, 40, 40), matrix, "untagged", size_px=(64, rows))
+        assert np.abs(decoded(frame) - (200, 40, 40)).max() <= 4
+
+
+@pytest.mark.parametrize("size_px", [(399, 301), (161, 97), (33, 19)])
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "nv12", "yuv444p", "yuv420p10le"])
+def test_bt709_of_every_format_and_odd_size_keeps_its_picture(size_px: tuple[int, int], pix_fmt: str) -> None:
+    frame = frame_of(gradient(*size_px), "rgb24").reformat(format=pix_fmt, dst_colorspace="itu709")
+    frame.colorspace = TAGS["bt709"]
+    assert np.abs(decoded(frame) - gradient(*size_px)).mean() < 4.0
 
 
 def test_quality_decides_the_size() -> None:

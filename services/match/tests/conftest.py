@@ -112,7 +112,10 @@ class World:
         # The core here counts in `registry`, a service that is built counts in the context's.
         self.orders = self.context.orders("match")
         self.core = MatchCore(
-            self.watchlists, keys=self.keys, orders=self.orders.book, metrics=MatchMetrics(self.registry)
+            self.watchlists,
+            keys=self.keys,
+            orders=self.orders.book,
+            metrics=MatchMetrics(self.registry),
         )
 
     def publish(self, order: Order, key: Ed25519PrivateKey | None = None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from overt.contracts.messages import MatchMade, TemplateMade
 from overt.contracts.orders import Order
@@ -38,7 +39,12 @@ def test_a_probe_of_an_enrolled_person_becomes_a_match_and_a_passer_by_leaves_no
     runner = build(world.context, MatchOptions(), gallery)
     sealer: TopicWire[MatchMade] = TopicWire(MATCHES, world.keys)
     consumer = world.broker.consumer("test", [MATCHES.name])
-    probes = [make_template(-0.95, track_id="passer-by"), make_template(0.9, track_id="enrolled")]
+    probes = [
+        make_template(-0.95, track_id="passer-by"),
+        make_template(-0.95, track_id="passer-by", fused=direction(-0.9).astype("<f4").tobytes()),
+        make_template(0.9, track_id="enrolled"),
+        make_template(0.3, track_id="by-its-track", fused=direction(0.9).astype("<f4").tobytes()),
+    ]
     for probe in probes:
         sealed = sealer.seal(Out(TEMPLATES, "cam-1", probe))
         world.broker.producer().produce(sealed.topic, sealed.key, sealed.value)
@@ -54,12 +60,13 @@ def test_a_probe_of_an_enrolled_person_becomes_a_match_and_a_passer_by_leaves_no
     thread.join(PATIENCE_S)
     gallery.close()
     assert not thread.is_alive()
-    (match,) = found
-    assert match.shot.track_id == "enrolled"
-    assert match.candidates[0].entry_id == "e1"
-    assert abs(match.candidates[0].similarity - 0.9) < 1e-5
+    assert [match.shot.track_id for match in found] == ["enrolled", "by-its-track"]
+    by_track = {"e1": 0.6, "e2": (0.91**0.5 + 0.19**0.5) / 2}
+    for match, similarities in zip(found, [{"e1": 0.9}, by_track], strict=True):
+        got = {one.entry_id: one.similarity for one in match.candidates}
+        assert got == pytest.approx(similarities, abs=1e-5)
     counted = [
         world.context.registry.get_sample_value(f"overt_match_{n}_total") for n in ("searches", "matches")
     ]
-    assert counted == [2, 1]
+    assert counted == [4, 2]
     assert world.broker.held_records(TEMPLATES.name) == []

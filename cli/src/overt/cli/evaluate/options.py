@@ -12,7 +12,14 @@ Out = Annotated[Path, typer.Option(help="Folder for result.json, the tables, rep
 PackOption = Annotated[str, typer.Option("--pack", help="Model pack: cpu, facenet, or the path of a .toml.")]
 DeviceOption = Annotated[Device, typer.Option(help="What the networks run on.")]
 Threads = Annotated[
-    int, typer.Option(help="Threads of each network on a CPU.", min=1, max=64, default_factory=os.cpu_count)
+    int,
+    typer.Option(
+        help="Threads of each network on a CPU.",
+        min=1,
+        max=64,
+        default_factory=os.cpu_count,
+        show_default="one a core",
+    ),
 ]
 Models = Annotated[
     Path | None, typer.Option(help="Folder of model files, if they are not in the cache.", file_okay=False)

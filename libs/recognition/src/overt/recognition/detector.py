@@ -9,7 +9,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from overt.recognition.detections import (
     LONGEST_SIDE_PX,
@@ -22,13 +21,12 @@ from overt.recognition.detections import (
     to_scale,
 )
 from overt.recognition.layouts import DECODERS, STRIDES_PX
+from overt.recognition.resizing import enlarged, of_one_size, resize_rule, shrunk
 
 __all__ = ["LONGEST_SIDE_PX", "Detections", "Detector", "DetectorOptions", "FaceDetector", "to_scale"]
 
 # Faces that one picture may have; the network's noise on a pathological picture must not cost seconds.
 MAX_FACES = 750
-# How far a picture is reduced by whole factors before it is resampled (Pillow's reducing_gap).
-REDUCING_GAP = 2.0
 
 
 class Session(Protocol):
@@ -86,14 +84,14 @@ class Detector:
         for image_HWC in images:
             require_rgb(image_HWC)
         small = {
-            index: _shrunk(image_HWC, *self._field_px(longest_side_px))
+            index: shrunk(image_HWC, *self._field_px(longest_side_px))
             for index, image_HWC in enumerate(images)
             if min(image_HWC.shape[:2]) > 0
         }
         found = [nothing() for _ in images]
-        for indices in _alike(small, self._options.batch):
+        for indices in of_one_size(small, self._options.batch):
             for index, faces in zip(indices, self._run([small[i] for i in indices]), strict=True):
-                found[index] = _enlarged(faces, small[index].shape, images[index].shape)
+                found[index] = enlarged(faces, small[index].shape, images[index].shape)
         return found
 
     def _field_px(self, longest_side_px: int) -> tuple[int, int]:
@@ -139,7 +137,7 @@ def detection_constants() -> Mapping[str, object]:
     """Return what landmarks depend on besides the pack's own file."""
     return {
         "strides_px": list(STRIDES_PX),
-        "resize": f"bilinear over the whole support, reducing gap {REDUCING_GAP}; padded with 0",
+        "resize": f"{resize_rule()}; padded with 0",
         "max_faces": MAX_FACES,
     }
 
@@ -147,44 +145,3 @@ def detection_constants() -> Mapping[str, object]:
 def _of_picture(array: Floats, number: int, pictures: int) -> Floats:
     """Return one picture's part of an output; networks for one picture alone may lack the first axis."""
     return array[number : number + 1] if pictures > 1 else array
-
-
-def _alike(small: Mapping[int, NDArray[np.uint8]], batch: int) -> list[list[int]]:
-    """Return the indices of pictures of one size together, at most `batch` at a time."""
-    by_shape: dict[tuple[int, ...], list[int]] = {}
-    for index, image_HWC in small.items():
-        by_shape.setdefault(image_HWC.shape, []).append(index)
-    return [
-        indices[start : start + batch]
-        for indices in by_shape.values()
-        for start in range(0, len(indices), batch)
-    ]
-
-
-def _enlarged(faces: Detections, seen: tuple[int, ...], whole: tuple[int, ...]) -> Detections:
-    """Return faces of the shrunk picture in pixels of the whole one."""
-    # Width and height may be rounded differently: each axis has a factor of its own.
-    factors = (whole[1] / seen[1], whole[0] / seen[0])
-    if factors == (1.0, 1.0):
-        return faces
-    factors_2 = np.array(factors, np.float32)
-    return Detections(
-        _rescaled(faces.boxes_N4.reshape(-1, 2, 2), factors_2).reshape(-1, 4),
-        _rescaled(faces.landmarks_N52, factors_2),
-        faces.scores_N,
-    )
-
-
-def _shrunk(image_HWC: NDArray[np.uint8], width_px: int, height_px: int) -> NDArray[np.uint8]:
-    """Return the picture so that it fits in width x height, never enlarged."""
-    height, width = image_HWC.shape[:2]
-    scale = min(width_px / width, height_px / height)
-    if scale >= 1:
-        return image_HWC
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    picture = Image.fromarray(np.ascontiguousarray(image_HWC))
-    return np.asarray(picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=REDUCING_GAP))
-
-
-def _rescaled(points: Floats, factors_2: Floats) -> Floats:
-    return ((points + np.float32(0.5)) * factors_2 - np.float32(0.5)).astype(np.float32)

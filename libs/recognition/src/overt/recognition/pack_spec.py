@@ -11,6 +11,7 @@ import msgspec
 
 from overt.recognition import align, detector, embedder
 from overt.recognition.errors import PackRefused
+from overt.recognition.facenet import recipe
 
 MAX_SPEC_BYTES = 100_000
 # What a pack may be called: it stands in logs, on pages and in evidence.
@@ -163,13 +164,19 @@ def fingerprint(spec: PackSpec) -> str:
         "detector": _constants(spec.detector, but={"score_threshold"}),
         "aligner": msgspec.to_builtins(spec.aligner),
         "embedder": _constants(spec.embedder, but=set()),
-        "code": {
-            "align": align.crop_constants(),
-            "detector": detector.detection_constants(),
-            "embedder": embedder.embedding_constants(),
-        },
+        "code": _code(spec.runtime),
     }
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
+
+
+def _code(runtime: str) -> Mapping[str, object]:
+    """Return the constants of the code that runs for this runtime."""
+    found = detector.detection_constants() if runtime == "onnx" else recipe.mtcnn_constants()
+    return {
+        "align": align.crop_constants(),
+        "detector": found,
+        "embedder": embedder.embedding_constants(),
+    }
 
 
 def _constants(table: DetectorTable | EmbedderTable, *, but: set[str]) -> Mapping[str, object]:

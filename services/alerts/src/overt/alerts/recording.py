@@ -10,9 +10,16 @@ from sqlalchemy.orm import Session
 from overt.alerts import audit
 from overt.alerts.core import Change, Folded, Match, Raised, Strengthened, fold
 from overt.alerts.pictures import Vault, shot_blobs
-from overt.alerts.tables import AlertRow, EscalationRow, OtherCandidateRow, OutboxRow, SeenRow
+from overt.alerts.tables import (
+    AlertRow,
+    EscalationRow,
+    OtherCandidateRow,
+    OutboxRow,
+    PresentationRow,
+    SeenRow,
+)
 from overt.contracts.events import AlertRaised, AlertStrengthened, AnyAlertEvent
-from overt.contracts.messages import MatchMade
+from overt.contracts.messages import MatchMade, Presentation
 from overt.runtime.clock import Clock
 
 
@@ -69,6 +76,8 @@ class Recorder:
             for picture in self._vault.seal(row.deployment_id, row.alert_id, shot_blobs(match.shot)):
                 session.merge(picture)
         _merge_others(session, row.alert_id, match)
+        if not change.alert.judged:
+            _note_presentation(session, row.alert_id, match.shot.presentation)
         session.flush()
 
     def _new_row(self, match: MatchMade, alert: Folded) -> AlertRow:
@@ -133,6 +142,17 @@ def _merge_others(session: Session, alert_id: str, match: MatchMade) -> None:
             )
         else:
             known.similarity = max(known.similarity, other.similarity)
+
+
+def _note_presentation(session: Session, alert_id: str, said: Presentation | None) -> None:
+    """Keep what rests on most looks. No version, no event: what it says must change nothing else."""
+    if said is None:
+        return
+    known = session.get(PresentationRow, alert_id)
+    if known is None:
+        session.add(PresentationRow(alert_id=alert_id, looks=said.looks, flagged=said.flagged))
+    elif said.looks >= known.looks:
+        known.looks, known.flagged = said.looks, said.flagged
 
 
 def _of_message(match: MatchMade) -> Match:

@@ -17,6 +17,7 @@ from overt.alerts.tables import (
     OutboxRow,
     OutcomeRow,
     PictureRow,
+    PresentationRow,
 )
 from overt.contracts.events import AlertState, AlertVerdict, EngagementResult, Outcome
 
@@ -50,7 +51,10 @@ class Escalations:
 
 @dataclass(frozen=True, slots=True)
 class AlertRecord:
-    """One alert with everything but its pictures. `blobs`: the kinds that there are."""
+    """One alert with everything but its pictures. `blobs`: the kinds that there are.
+
+    `flagged_looks`: how many looks say that it may be a picture of a face; None: nothing says so.
+    """
 
     row: AlertRow
     state: AlertState
@@ -59,6 +63,7 @@ class AlertRecord:
     others: tuple[tuple[str, float], ...]
     blobs: frozenset[str]
     escalations: Escalations | None
+    flagged_looks: int | None
 
 
 class Store(Database):
@@ -142,11 +147,16 @@ def _record(session: Session, row: AlertRow) -> AlertRecord:
         others=tuple((other.entry_id, other.similarity) for other in others),
         blobs=frozenset(session.scalars(select(PictureRow.kind).where(PictureRow.alert_id == alert_id))),
         escalations=_escalations(session.get(EscalationRow, alert_id)),
+        flagged_looks=_flagged_looks(session.get(PresentationRow, alert_id)),
     )
 
 
 def _escalations(row: EscalationRow | None) -> Escalations | None:
     return None if row is None or row.last_at_ns is None else Escalations(row.times, row.last_at_ns)
+
+
+def _flagged_looks(row: PresentationRow | None) -> int | None:
+    return row.looks if row is not None and row.flagged else None
 
 
 def _judgement(row: JudgementRow) -> Judgement:

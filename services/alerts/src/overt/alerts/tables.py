@@ -119,6 +119,20 @@ class EscalationRow(Base):
     last_at_ns: Mapped[int | None] = mapped_column(BigInteger)
 
 
+class PresentationRow(Base):
+    """What the presentation check said of the faces of an alert until somebody judged; nothing reads it but pages.
+
+    A table of its own, so that a database of before has it after a start. `looks` are those of the finding
+    that rests on most; `flagged` is that finding's.
+    """
+
+    __tablename__ = "presentations"
+
+    alert_id: Mapped[str] = mapped_column(ForeignKey("alerts.alert_id"), primary_key=True)
+    looks: Mapped[int]
+    flagged: Mapped[bool]
+
+
 class OutboxRow(Base):
     """An event of `alerts.v1`, written with the change it tells of. Its position is the live stream's id."""
 

@@ -52,7 +52,10 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class AlertView:
-    """An alert on the page. `pictures` maps a kind to its link; a kind that is missing is not there yet."""
+    """An alert on the page. `pictures` maps a kind to its link; a kind that is missing is not there yet.
+
+    `presentation`: a note that the face may be a picture, with how often such a note errs; mostly empty.
+    """
 
     summary: Summary
     category: str
@@ -60,6 +63,7 @@ class AlertView:
     matches: int
     pictures: Mapping[str, str]
     next_step: str
+    presentation: str
     score: Score | None
     history: tuple[Event, ...]
     others: tuple[str, ...]
@@ -117,6 +121,7 @@ def alert_view(
         matches=row.matches,
         pictures=pictures,
         next_step=words.next_step(record.state, record.judgements, person),
+        presentation="" if record.flagged_looks is None else words.may_be_picture(record.flagged_looks),
         score=score if sees_score else None,
         history=_history(record, viewer, sees_answers=sees_answers),
         others=tuple(f"{entry_id} ({similarity:.2f})" for entry_id, similarity in record.others)

@@ -45,6 +45,8 @@ COMPARE = (
 )
 DECIDE = "Two people disagree. Compare the pictures yourself, then decide: your judgement stands."
 ADVISED = "Judged a true alert. An engagement is advised; the officer on the street decides."
+# As measured by `benchmarks/presentation.py`, see docs/adr/0013: to be changed with the check's limits.
+PRESENTATION_RATES = "How often such a note errs is not measured yet."
 DONE: Mapping[AlertState, str] = {
     "judged_false": "Judged a false alert. Nobody is to be stopped because of it. Nothing to do.",
     "closed": "The outcome is recorded. Nothing to do.",
@@ -79,6 +81,11 @@ def category(code: str) -> str:
 def overdue(times: int) -> str:
     """Return how an alert is described that has waited past its deadline `times` times."""
     return "Waits too long" if times == 1 else f"Waits too long, said {times} times"
+
+
+def may_be_picture(looks: int) -> str:
+    """Return the note on an alert whose face may be a print or a screen: with its error rates, as no decision."""
+    return f"The face may be a picture of a face ({looks} looks). {PRESENTATION_RATES} Not a decision: look yourself."
 
 
 def next_step(state: AlertState, past: tuple[Judgement, ...], person: Person) -> str:

@@ -17,7 +17,7 @@ from overt.detect.freshness import Skip, is_stale, skips
 from overt.detect.jpeg import UnreadablePicture
 from overt.detect.metrics import DetectMetrics
 from overt.detect.shown import Shown
-from overt.detect.sighting import Making
+from overt.detect.sighting import Making, with_presentation
 from overt.detect.view import CameraView, ReadyShot
 from overt.recognition.pack import PackInfo
 from overt.runtime.clock import Clock
@@ -215,6 +215,7 @@ class DetectCore:
                 return
             try:
                 shot = one.sighting.shot(one.track_id, one.number, self._making)
+                shot = with_presentation(shot, one.finding)
             except UnreadablePicture:
                 self._skip(frame, "unreadable")
                 continue

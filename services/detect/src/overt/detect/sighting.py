@@ -2,17 +2,19 @@
 
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from overt.contracts.messages import Box, FrameCaptured, Shot
+from overt.contracts.messages import Box, FrameCaptured, Presentation, Shot
 from overt.detect import jpeg
 from overt.detect.finder import FaceFinder
 from overt.detect.portrait import portrait_region
 from overt.recognition.align import Aligner
 from overt.recognition.detector import to_scale
 from overt.recognition.picture import blur_faces
+from overt.recognition.presentation import Finding
 from overt.recognition.quality import assess
 
 PORTRAIT_SIDE_PX = 400
@@ -99,6 +101,13 @@ def with_others(
     area_M, own_area = np.prod(more_M4[:, 2:] - more_M4[:, :2], axis=1), np.prod(own_4[2:] - own_4[:2])
     is_other_M = common_M <= SAME_FACE_IOU * (area_M + own_area - common_M)
     return np.concatenate([boxes_N4, more_M4[is_other_M]])
+
+
+def with_presentation(shot: Shot, finding: Finding | None) -> Shot:
+    """Return the shot with what the presentation check says of its track."""
+    if finding is None:
+        return shot
+    return msgspec.structs.replace(shot, presentation=Presentation(finding.looks, finding.flagged))
 
 
 def _ten(

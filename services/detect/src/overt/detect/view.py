@@ -14,6 +14,7 @@ from overt.detect.zones import Zone
 from overt.recognition.best_shots import BestShots, DueShot
 from overt.recognition.detector import Detections
 from overt.recognition.framing import frontal_eye_distance_px
+from overt.recognition.presentation import Finding, PresentationCheck
 from overt.recognition.quality import assess, probe_ok
 from overt.recognition.tracker import FaceTracker
 
@@ -29,11 +30,15 @@ HOPELESS_SHARE = 0.8
 
 @dataclass(frozen=True, slots=True)
 class ReadyShot:
-    """A look that is to be handed on now, the `number`th of its track."""
+    """A look that is to be handed on now, the `number`th of its track.
+
+    `finding`: what the presentation check says of the track by now; it decides nothing.
+    """
 
     track_id: str
     number: int
     sighting: Sighting
+    finding: Finding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ class CameraView:
         self._sent: dict[str, int] = {}
         self._judged_at_ns: dict[str, int] = {}
         self._between = 0
+        self._checks: dict[str, PresentationCheck] = {}
 
     def show(self, frame: FrameCaptured) -> Shown | None:
         """Return what the detector is to see of the next frame; None for one between two that are looked at.
@@ -101,12 +107,15 @@ class CameraView:
         for index, track_id in zip(np.flatnonzero(faces.inside_N).tolist(), track_ids, strict=True):
             if track_id is None or found.scores_N[index] < self._options.shot_score:
                 continue
+            check = self._checks.setdefault(track_id, PresentationCheck())
+            check.add(shown.small_HWC, faces.small.landmarks_N52[index], at_ns)
             if self._is_to_be_judged(track_id, faces.whole.landmarks_N52[index], at_ns):
                 self._offer(shown, faces, track_id, index)
         ready = self._numbered(self._best.close(self._tracker.ended)) + self.due(at_ns)
         for track_id in self._tracker.ended:
             self._sent.pop(track_id, None)
             self._judged_at_ns.pop(track_id, None)
+            self._checks.pop(track_id, None)
         counted = int(np.sum(found.scores_N[faces.inside_N] >= self._options.shot_score))
         return Look(counted, len(new), ready)
 
@@ -160,5 +169,7 @@ class CameraView:
             self._sent[shot.track_id] = number
             # A track that BestShots gave up and met again would begin to count anew: the limit holds here.
             if number <= MAX_SHOTS:
-                ready.append(ReadyShot(shot.track_id, number, shot.shot))
+                check = self._checks.get(shot.track_id)
+                finding = check.finding() if check else None
+                ready.append(ReadyShot(shot.track_id, number, shot.shot, finding))
         return tuple(ready)

@@ -12,6 +12,7 @@ from overt.contracts.orders import OrderBook
 from overt.contracts.topics import TEMPLATES
 from overt.contracts.wire import Out
 from overt.embed.metrics import EmbedMetrics
+from overt.embed.tracks import TrackKey, Tracks
 from overt.recognition.pack import PackInfo
 
 log = structlog.get_logger()
@@ -27,22 +28,29 @@ class Embedder(Protocol):
 
 
 class EmbedCore:
-    """Makes the templates of one model pack. Not safe to share between threads."""
+    """Makes the templates of one model pack. Not safe to share between threads.
+
+    `tracks` is what it remembers between batches: the looks at the faces in view. Crops are keyed by camera,
+    so one member of the group sees all of a camera's; after a rebalance or a crash a track begins anew.
+    """
 
     def __init__(
-        self, info: PackInfo, embedder: Embedder, *, orders: OrderBook, metrics: EmbedMetrics
+        self, info: PackInfo, embedder: Embedder, *, orders: OrderBook, metrics: EmbedMetrics, tracks: Tracks
     ) -> None:
         self._info = info
         self._embedder = embedder
         self._orders = orders
         self._metrics = metrics
+        self._tracks = tracks
         self._told: set[str] = set()
 
     def handle(self, messages: Sequence[FaceFound]) -> Iterator[Out]:
         """Yield one template a lawful crop, keyed by its camera; what is refused is counted by reason.
 
-        The same crops give the same templates again, so a redelivered batch is harmless.
+        The same crops give the same templates again, fused ones too, so a redelivered batch is harmless.
+        Also to be called with nothing: what is remembered is forgotten as time passes and orders end.
         """
+        self._tracks.forget(self._is_lawful)
         faces = [face for face in messages if self._may_embed(face)]
         if not faces:
             return
@@ -53,6 +61,10 @@ class EmbedCore:
                 continue
             self._metrics.templates.inc()
             yield Out(TEMPLATES, face.shot.camera_id, self._message(face, template))
+
+    def _is_lawful(self, track: TrackKey) -> bool:
+        order = self._orders.active(track.deployment_id)
+        return order is not None and track.camera_id in order.camera_ids
 
     def _may_embed(self, face: FaceFound) -> bool:
         refusal = self._refusal(face)
@@ -92,10 +104,13 @@ class EmbedCore:
         return np.frombuffer(face.shot.crop_rgb, np.uint8).reshape(side_px, side_px, 3)
 
     def _message(self, face: FaceFound, template: NDArray[np.float32]) -> TemplateMade:
+        fused = self._tracks.add(face, template)
+        self._metrics.fused.inc(fused is not None)
         return TemplateMade(
             deployment_id=face.deployment_id,
             fingerprint=self._info.fingerprint,
             dimension=self._info.dimension,
             template=template.astype("<f4").tobytes(),
             shot=face.shot,
+            fused=None if fused is None else fused.astype("<f4").tobytes(),
         )

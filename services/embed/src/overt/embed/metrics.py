@@ -10,6 +10,12 @@ class EmbedMetrics:
         self.templates = Counter(
             "overt_embed_templates_total", "Templates made from crops.", registry=registry
         )
+        self.fused = Counter(
+            "overt_embed_fused_templates_total",
+            "Templates that went with one of their track: this look and those before it that are of the same "
+            "face, taken together.",
+            registry=registry,
+        )
         self.dropped = Counter(
             "overt_embed_faces_dropped_total",
             "Crops dropped without a template, by reason: no_order (none active), other_camera (not covered "

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ from overt.contracts.topics import MATCHES
 from overt.contracts.wire import Out
 from overt.match.metrics import MatchMetrics
 from overt.recognition.errors import GalleryError, WatchlistMissing
+from overt.recognition.fusion import LEAST_LENGTH
 from overt.recognition.gallery import Hit
 from overt.recognition.protect import Rotation
 from overt.runtime.envelope import DataKey
@@ -47,7 +49,12 @@ class MatchCore:
     """Searches the probes of each deployment together. Not safe to share between threads."""
 
     def __init__(
-        self, watchlists: Watchlists, *, keys: KeySource, orders: OrderBook, metrics: MatchMetrics
+        self,
+        watchlists: Watchlists,
+        *,
+        keys: KeySource,
+        orders: OrderBook,
+        metrics: MatchMetrics,
     ) -> None:
         self._watchlists = watchlists
         self._keys = keys
@@ -109,7 +116,8 @@ class MatchCore:
             # Erasure has begun: there is nothing left that could lawfully be matched.
             self._drop(len(templates), "key_gone")
             return
-        probes_ND = np.stack([np.frombuffer(t.template, "<f4") for t in templates])
+        probes = [_probe(template) for template in templates]
+        probes_ND = np.stack([probe.direction_D for probe in probes])
         try:
             found = self._watchlists.search(order, probes_ND, rotation)
         except WatchlistMissing as error:
@@ -123,9 +131,9 @@ class MatchCore:
             self._tell_once("the watchlist was enrolled with another model pack", order, str(error))
             return
         self._metrics.searches.inc(len(templates))
-        for template, candidates in zip(templates, found, strict=True):
+        for template, probe, candidates in zip(templates, probes, found, strict=True):
             # The gallery computes in float32: what it puts at the threshold may be a hair below it.
-            hits = [hit for hit in candidates if hit.similarity >= order.threshold]
+            hits = [hit for hit in map(probe.of, candidates) if hit.similarity >= order.threshold]
             if hits:
                 self._metrics.matches.inc()
                 match = _match(order, template, hits, seal)
@@ -149,6 +157,33 @@ class MatchCore:
 def _probe_hash_key(key: DataKey) -> bytes:
     # A key of its own: the deployment's lasting key also seals the matches.
     return HKDF(hashes.SHA256(), 32, salt=None, info=PROBE_HASH_INFO).derive(key.secret)
+
+
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """What is searched with: a unit vector, and what its cosines are multiplied by to be similarities."""
+
+    direction_D: NDArray[np.float32]
+    length: float
+
+    def of(self, hit: Hit) -> Hit:
+        return Hit(hit.entry_id, hit.similarity * self.length)
+
+
+def _probe(template: TemplateMade) -> _Probe:
+    """Return the look alone or, if its track is there, what gives the mean of both cosines in one search.
+
+    (s.g + f.g) / 2 is the inner product of an entry g with the mean of look s and track f. It is searched by its
+    direction, with cosines that are at least the means: at one threshold none is missed. See ADR 16.
+    """
+    look_D = np.frombuffer(template.template, "<f4")
+    if template.fused is None:
+        return _Probe(look_D, 1.0)
+    mean_D = (look_D.astype(np.float64) + np.frombuffer(template.fused, "<f4")) / 2
+    length = float(np.linalg.norm(mean_D))
+    if length < LEAST_LENGTH:  # opposite: no track of this look, whatever the message says
+        return _Probe(look_D, 1.0)
+    return _Probe((mean_D / length).astype(np.float32), length)
 
 
 def _match(order: Order, template: TemplateMade, hits: Sequence[Hit], seal: bytes) -> MatchMade:
