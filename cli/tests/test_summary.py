@@ -49,3 +49,13 @@ def test_the_evidence_shown_is_never_of_a_higher_threshold_or_of_none() -> None:
     assert evidence_for(CPU_CALIBRATION, 0.1) is None
     assert "no false-positive identification rate" in in_words(CPU_CALIBRATION, 0.1)
     assert "false-positive identification rate 0.050%" in in_words(CPU_CALIBRATION, 0.55)
+
+
+def test_pictures_that_a_zone_passes_over_are_not_dropped() -> None:
+    registry = CollectorRegistry()
+    skipped = Counter(
+        "overt_detect_frames_skipped_total", "for the test", ["camera", "reason"], registry=registry
+    )
+    skipped.labels("camera-1", "between").inc(7)
+    skipped.labels("camera-1", "stale").inc(2)
+    assert summarise(registry, [], 1.0).frames_dropped == 2

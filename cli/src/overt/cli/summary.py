@@ -36,12 +36,19 @@ class Summary(msgspec.Struct, frozen=True):
 
 # At the camera, and at the detector for pictures that were no longer fresh when their turn came.
 DROPPED = ("overt_ingest_frames_dropped_total", "overt_detect_frames_skipped_total")
+# Passed over because the camera's zone says so: nothing was lost.
+ON_PURPOSE = "between"
 
 
 def total(registry: CollectorRegistry, name: str) -> int:
-    """Return the sum of the counter `name` over all its labels."""
+    """Return the sum of the counter `name` over all its labels but the reason ON_PURPOSE."""
+    samples = (sample for family in registry.collect() for sample in family.samples)
     return round(
-        sum(sample.value for family in registry.collect() for sample in family.samples if sample.name == name)
+        sum(
+            sample.value
+            for sample in samples
+            if sample.name == name and sample.labels.get("reason") != ON_PURPOSE
+        )
     )
 
 
