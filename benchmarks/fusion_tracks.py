@@ -30,7 +30,6 @@ Random = np.random.Generator
 SEED = 7
 LOOKS = 5
 LEAST_LOOKS = 2
-TRACKS_A_PERSON = 8
 # Between the eyes, from the least that a probe may have to what enrolment asks for.
 EYES_PX = (10.5, 20.0)
 EVERY_NS = 120_000_000
@@ -131,17 +130,18 @@ def enrolled(folder: Path, pack: Pack) -> dict[str, Enrolled]:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """How a track is made of photographs: of how many of a person at least, and whether they are spoilt."""
+    """How tracks are made of photographs: of how many at least, spoilt or not, and how many tracks a person."""
 
     photographs: int
     spoilt: bool
+    most_tracks: int
 
 
 # Photographs years apart differ more than a camera's looks within seconds; five of one differ less.
 SIMULATED = {
-    "simulated, several photographs": Made(3, spoilt=True),
-    "simulated, one photograph": Made(1, spoilt=True),
-    "several photographs as they are": Made(3, spoilt=False),
+    "simulated, several photographs": Made(3, spoilt=True, most_tracks=8),
+    "simulated, one photograph": Made(1, spoilt=True, most_tracks=1),
+    "several photographs as they are": Made(3, spoilt=False, most_tracks=3),
 }
 
 
@@ -162,9 +162,9 @@ def of_photographs(folder: Path, pack: Pack, entries: Mapping[str, Enrolled], ma
 
 def _groups(paths: Sequence[Path], made: Made) -> list[Sequence[Path]]:
     if made.photographs == 1:
-        return [[path] * LOOKS for path in paths[:1]]
+        return [[path] * LOOKS for path in paths[: made.most_tracks]]
     groups = [paths[start : start + LOOKS] for start in range(0, len(paths), LOOKS)]
-    return [group for group in groups if len(group) >= made.photographs][:TRACKS_A_PERSON]
+    return [group for group in groups if len(group) >= made.photographs][: made.most_tracks]
 
 
 @dataclass(frozen=True, slots=True)
