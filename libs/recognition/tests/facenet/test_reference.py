@@ -94,7 +94,8 @@ def test_cells_and_choices_agree_with_the_slow_obvious_way(seed: int) -> None:
         (1.7, 2.3),
     )
     slow = slow_mtcnn.cells(moves_4HW, score_HW, 1.7, 2.3)
-    kept, slow_kept = candidates.thinned(fast, 0.5, 1000), slow_mtcnn.thinned(slow, 0.5)
+    # Not 0.5: cells two columns apart overlap by exactly that, and rounding would decide.
+    kept, slow_kept = candidates.thinned(fast, 0.45, 1000), slow_mtcnn.thinned(slow, 0.45)
 
     assert len(fast) == len(slow) > len(kept) == len(slow_kept) > 10
     assert np.allclose(fast.boxes_N4, [box.sides for box in slow], atol=1e-3)
