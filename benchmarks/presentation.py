@@ -30,7 +30,7 @@ from overt.detect import jpeg
 from overt.recognition.binomial import interval_95
 from overt.recognition.pack import Pack, load_pack
 from overt.recognition.picture import load_picture
-from overt.recognition.presentation import PresentationCheck, PresentationOptions
+from overt.recognition.presentation import Measures, PresentationCheck, PresentationOptions
 from overt.recognition.tracker import FaceTracker
 
 SEED = 13
@@ -56,13 +56,13 @@ class Measured(msgspec.Struct, frozen=True):
     moire: float
 
     def asked(self, options: PresentationOptions) -> bool:
-        """Return whether it was turned enough, and is large enough, for parallax to be asked."""
-        return self.tilt >= options.min_tilt and self.eyes_px >= options.min_eye_distance_px
+        """Return whether parallax is asked at all."""
+        return options.asks(Measures(self.tilt, self.likeness, self.moire), self.eyes_px)
 
     def flags(self, options: PresentationOptions) -> tuple[bool, bool]:
         """Return whether parallax and texture flag it."""
-        flat = self.asked(options) and self.likeness >= options.min_likeness
-        return flat, self.moire >= options.min_moire
+        flat = options.is_flat(Measures(self.tilt, self.likeness, self.moire))
+        return self.asked(options) and flat, self.moire >= options.min_moire
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,8 +97,17 @@ def test_of_a_face_too_small_parallax_says_nothing() -> None:
 
 
 def test_with_few_looks_nothing_is_said() -> None:
-    assert watched(0.0, turning, frames=28).finding() is None
-    assert watched(0.0, turning, frames=29).finding() is not None
+    enough = 4 * (OPTIONS.min_looks - 1)
+    assert watched(0.0, turning, frames=enough).finding() is None
+    assert watched(0.0, turning, frames=enough + 1).finding() is not None
+
+
+def test_a_track_that_has_an_answer_keeps_having_one() -> None:
+    check, (picture, points), answered = PresentationCheck(), frame(0.0, 0, 0), []
+    for number in range(400):
+        check.add(picture, points, number * STEP_NS)
+        answered.append(check.looks >= OPTIONS.min_looks)
+    assert answered == sorted(answered)
 
 
 def test_a_track_of_minutes_is_held_in_few_looks_over_its_whole_length() -> None:

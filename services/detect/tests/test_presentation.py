@@ -11,6 +11,7 @@ from overt.detect.finder import find_together
 from overt.detect.view import CameraView
 from overt.detect.zones import Zone
 from overt.recognition import presentation
+from overt.recognition.presentation import PresentationOptions
 
 from .conftest import DrawnFace, World
 
@@ -28,7 +29,7 @@ def test_a_shot_says_how_many_looks_the_finding_rests_on_and_a_first_one_has_too
     said = [one.shot.presentation for one in approach(watched)]
     assert said[0] is None
     assert said[-1] is not None
-    assert said[-1].looks >= 8
+    assert said[-1].looks >= PresentationOptions().min_looks
     assert said[-1].flagged is False
 
 

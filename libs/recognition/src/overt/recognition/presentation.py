@@ -25,26 +25,6 @@ BLOCK_PX = 8
 
 
 @dataclass(frozen=True, slots=True)
-class PresentationOptions:
-    """How much is kept of a track, and from where on it is flagged.
-
-    every_ns: how far apart looks are taken at first. max_looks: kept at once; when there are as many, every
-    other one is dropped and the time doubled. min_looks: with fewer nothing is said. min_eye_distance_px: in
-    a smaller face everything is too smooth to tell. min_tilt: how much the face must have been foreshortened
-    for parallax to be asked. min_likeness: how well looks must explain each other to be called flat.
-    min_moire: peak of the spectrum above its ring's median, in decades of power.
-    """
-
-    every_ns: int = 160_000_000
-    max_looks: int = 12
-    min_looks: int = 8
-    min_eye_distance_px: float = 12.0
-    min_tilt: float = 0.01
-    min_likeness: float = 0.98
-    min_moire: float = 2.0
-
-
-@dataclass(frozen=True, slots=True)
 class Measures:
     """What is measured over a track.
 
@@ -57,6 +37,36 @@ class Measures:
     tilt: float
     likeness: float
     moire: float
+
+
+@dataclass(frozen=True, slots=True)
+class PresentationOptions:
+    """How much is kept of a track, and from where on it is flagged.
+
+    every_ns: how far apart looks are taken at first. max_looks: kept at once; when there are as many, every
+    other one is dropped and the time doubled. min_looks: with fewer nothing is said. min_eye_distance_px: in
+    a smaller face everything is too smooth to tell. min_tilt: how much the face must have been foreshortened
+    for parallax to be asked. max_unlikeness: how far likeness may be from 1 in what is called flat; more by
+    unlikeness_per_tilt, as a turned picture loses pixels. min_moire: peak of the spectrum above its ring's median, in decades of power.
+    """
+
+    every_ns: int = 160_000_000
+    max_looks: int = 12
+    min_looks: int = 6
+    min_eye_distance_px: float = 15.0
+    min_tilt: float = 0.003
+    max_unlikeness: float = 0.003
+    unlikeness_per_tilt: float = 0.2
+    min_moire: float = 2.0
+
+    def asks(self, measures: Measures, eye_distance_px: float) -> bool:
+        """Return whether there is enough to tell a flat picture from a head."""
+        return measures.tilt >= self.min_tilt and eye_distance_px >= self.min_eye_distance_px
+
+    def is_flat(self, measures: Measures) -> bool:
+        """Return whether the looks explain each other as those of a flat picture do."""
+        allowed = self.max_unlikeness + self.unlikeness_per_tilt * measures.tilt
+        return measures.likeness >= 1 - allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +121,8 @@ class PresentationCheck:
         if len(self._looks) < self._options.min_looks:
             return None
         measures, flat = self.measures(), None
-        if (
-            measures.tilt >= self._options.min_tilt
-            and self.eye_distance_px >= self._options.min_eye_distance_px
-        ):
-            flat = measures.likeness >= self._options.min_likeness
+        if self._options.asks(measures, self.eye_distance_px):
+            flat = self._options.is_flat(measures)
         return Finding(len(self._looks), flat, measures.moire >= self._options.min_moire)
 
     @property
