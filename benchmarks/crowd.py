@@ -175,6 +175,7 @@ def report(measured: Mapping[str, Figures], people: int) -> None:
         print(
             f"  faces a frame {one.faces_a_frame:.2f}; embedded {one.templates} = {one.embedded_share:.1%}; people"
             f" {one.people.found} ({one.people.found_by_others_too}) / {one.people.embedded}"
+            f"; by least frames {one.people.found_in_more}"
         )
 
 

@@ -7,7 +7,8 @@ Nobody labelled the clip, so the people in it are pooled from what all contender
 3. Tracks whose similarity is at least 0.363, OpenCV's verification threshold for SFace, are one person, the most
    similar first, unless two of them are in one frame.
 A person is *found* by whoever has a face of them in at least three frames. Who alone finds something that is no
-face gains a person by it; so those that at least two contenders found are counted apart.
+face gains a person by it; so those that at least two contenders found are counted apart. Somebody who is glimpsed
+for three frames is found or not by chance: the same count with higher limits is given beside it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ SAME_FACE_IOU = 0.4
 SAME_PERSON = 0.363
 LOOKS = 5
 SEEN_FRAMES = 3
+HIGHER_LIMITS = (5, 12)
 
 Runs = Mapping[str, Sequence[Sequence[Row]]]
 
@@ -52,11 +54,12 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """What one contender came to."""
+    """What one contender came to; `found_in_more`: how many people in at least so many frames."""
 
     found: int
     found_by_others_too: int
     embedded: int
+    found_in_more: dict[int, int]
 
 
 def iou(a: Row, b: Row) -> float:
@@ -157,6 +160,9 @@ def people_in(
                 name in by and one.embedded.get(name, 0) > 0
                 for by, one in zip(finders, everybody, strict=True)
             ),
+            found_in_more={
+                limit: sum(one.found.get(name, 0) >= limit for one in everybody) for limit in HIGHER_LIMITS
+            },
         )
         for name in runs
     }
