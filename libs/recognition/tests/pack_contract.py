@@ -31,7 +31,7 @@ class PackContract:
 
     # How far apart landmarks of one face may lie that was seen in another way, in inter-eye distances.
     seen_otherwise = 0.1
-    # The pack's own default, or near where it will be: between one man and others with room on both sides.
+    # Between one man and others, with room on both sides, in good light: no operating point.
     threshold = 0.55
 
     def crops(self, pack: Pack, photographs: Photographs) -> dict[str, NDArray[np.uint8]]:

@@ -185,8 +185,9 @@ def test_a_description_too_large_to_be_one_is_refused_unread(tmp_path: Path) -> 
         read_spec(str(tmp_path / "big.toml"))
 
 
-def test_the_default_threshold_stands_on_a_measured_point_stricter_than_1_in_1000() -> None:
-    calibration = pack_info("cpu").calibration
+@pytest.mark.parametrize("name", ["cpu", "facenet"])
+def test_the_default_threshold_stands_on_a_measured_point_stricter_than_1_in_1000(name: str) -> None:
+    calibration = pack_info(name).calibration
 
     point = next(p for p in calibration.points if p.threshold == calibration.default_threshold)
 
