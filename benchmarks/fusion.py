@@ -239,7 +239,7 @@ def plot(path: Path, kinds: Mapping[str, Mapping[str, Searches]]) -> None:
             rates_L = np.arange(1, len(levels_L) + 1) / len(levels_L)
             found_L = [float(np.mean(searches.mated_M >= level)) for level in levels_L]
             axes.plot(100 * rates_L, 100 * np.array(found_L), label=name, linewidth=1.3)
-        axes.set(title=kind, xscale="log", xlim=(0.05, 5), xlabel="FPIR, %")
+        axes.set(title=kind, xscale="log", xlim=(0.05, 5), ylim=(65, 100.5), xlabel="FPIR, %")
         axes.title.set_fontsize(9)
     panels[0][0].set(ylabel="TPIR, %")
     panels[0][0].legend(fontsize=7)
