@@ -150,7 +150,8 @@ class FaceFound(Message, frozen=True, tag="face_found.v1"):
 class TemplateMade(Message, frozen=True, omit_defaults=True, tag="template_made.v1"):
     """The template of one shot: `dimension` float32 values, little-endian, of unit length.
 
-    `fused` is the same for its track, all shots up to this one taken together; None for a first shot.
+    `fused` is the same for its track, all shots up to this one taken together; None for a first shot, and for
+    one that is unlike those before it.
     """
 
     fingerprint: Fingerprint
@@ -167,7 +168,10 @@ class TemplateMade(Message, frozen=True, omit_defaults=True, tag="template_made.
 
 
 class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A watchlist entry at or above the threshold. `similarity` is a cosine, never a probability."""
+    """A watchlist entry at or above the threshold. `similarity` is never a probability.
+
+    It is a cosine; from a track's second look on the mean of two, that of the look and that of its track.
+    """
 
     entry_id: Identifier
     similarity: Cosine
