@@ -101,7 +101,7 @@ def contenders(options: argparse.Namespace, width_px: int) -> list[Contender]:
         Contender(
             "facenet-pytorch",
             (facenet, "-m", "benchmarks.crowd_facenet_pytorch"),
-            (),
+            (models,),
             (*TORCH, "av"),
         ),
         opencv("OpenCV, 960 px", 960),
