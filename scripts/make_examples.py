@@ -113,6 +113,8 @@ FRAME = messages.FrameCaptured(
 ENDED = messages.CaptureEnded("dep-1", "north-gate", START_NS)
 FOUND = messages.FaceFound("dep-1", FINGERPRINT, shot())
 MADE = messages.TemplateMade("dep-1", FINGERPRINT, 128, unit_vector(128), shot())
+FUSED = msgspec.structs.replace(MADE, fused=unit_vector(128))
+CHECKED = msgspec.structs.replace(shot(), presentation=messages.Presentation(looks=7, flagged=True))
 CANDIDATES = (messages.Candidate("entry-3", 0.71), messages.Candidate("entry-9", 0.42))
 MATCH = messages.MatchMade("dep-1", "list-1", FINGERPRINT, 0.42, CANDIDATES, "0a" * 32, shot())
 HEAD = messages.AuditHead("main", 1_204, "c3" * 32, START_NS)
@@ -133,9 +135,12 @@ GOOD: tuple[tuple[Topic, str, msgspec.Struct], ...] = (
     (FRAMES, "plain", ENDED),
     (FACES, "side_112", FOUND),
     (FACES, "side_160", messages.FaceFound("dep-1", FINGERPRINT, shot(160))),
+    (FACES, "presentation", msgspec.structs.replace(FOUND, shot=CHECKED)),
     (TEMPLATES, "of_128", MADE),
+    (TEMPLATES, "fused", FUSED),
     (TEMPLATES, "of_512", messages.TemplateMade("dep-1", FINGERPRINT, 512, unit_vector(512), shot())),
     (MATCHES, "two_candidates", MATCH),
+    (MATCHES, "presentation", msgspec.structs.replace(MATCH, shot=CHECKED)),
     (ALERTS, "plain", RAISED),
     (ALERTS, "plain", STRONGER),
     (ALERTS, "first", ESCALATED),
@@ -222,6 +227,8 @@ OWN_MISTAKES: tuple[tuple[Topic, msgspec.Struct, str, Fields, str], ...] = (
      "invalid: Expected `int` <= 9223372036854775807 - at `$.captured_at_ns`"),
     (FACES, FOUND, "wrong_type", {"shot.quality": 71.5}, "invalid: Expected `int`, got `float` - at `$.shot.quality`"),
     (FACES, FOUND, "unknown_field_in_shot", {"shot.age": 31}, "invalid: Object contains an unknown field"),
+    (FACES, FOUND, "presentation_of_no_look", {"shot.presentation": {"looks": 0, "flagged": False}},
+     "invalid: Expected `int` >= 1 - at `$.shot.presentation.looks`"),
     (FACES, FOUND, "crop_of_wrong_size", {"shot.crop_rgb": bytes(100)},
      "invalid: crop must have 37632 bytes, has 100 - at `$.shot`"),
     (FACES, FOUND, "crop_of_wrong_side", {"shot.crop_side_px": 96, "shot.crop_rgb": bytes(27_648)},
@@ -240,6 +247,9 @@ OWN_MISTAKES: tuple[tuple[Topic, msgspec.Struct, str, Fields, str], ...] = (
     (FACES, FOUND, "bad_fingerprint", {"fingerprint": "5F" * 32},
      r"invalid: Expected `str` matching regex '^[0-9a-f]{64}$(?!\\n)' - at `$.fingerprint`"),
     (TEMPLATES, MADE, "not_unit", {"template": unit_vector(128, 1.01)}, UNIT),
+    (TEMPLATES, FUSED, "fused_not_unit", {"fused": unit_vector(128, 1.01)}, UNIT),
+    (TEMPLATES, FUSED, "fused_of_another_size", {"fused": unit_vector(127)},
+     "invalid: template must have 512 bytes, has 508"),
     (TEMPLATES, MADE, "zero", {"template": bytes(512)}, UNIT),
     (TEMPLATES, MADE, "nan", {"template": struct.pack("<f", float("nan")) + bytes(508)}, UNIT),
     (TEMPLATES, MADE, "infinite", {"template": struct.pack("<f", float("inf")) + bytes(508)}, UNIT),

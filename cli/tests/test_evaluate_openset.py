@@ -47,6 +47,17 @@ def test_everybody_enrolled_is_searched_for_with_all_further_pictures() -> None:
     assert roster.non_mated == (("c", "c/0"), ("d", "d/0"), ("f", "f/0"))
 
 
+def test_of_a_stranger_one_picture_is_searched_for_as_many_of_one_person_are_no_independent_trials() -> None:
+    people = OpenSet(
+        Path(), {"b": ("b/0",)}, {name: EVERYBODY[name] for name in ("a", "b", "c", "e")}, whole=False
+    )
+
+    roster = draw_up(people, faces("a/0"))
+
+    assert roster.mated == (("b", "b/1"),)
+    assert roster.non_mated == (("a", "a/1"), ("c", "c/0"), ("e", "e/0"))
+
+
 def test_a_first_picture_without_a_face_is_an_attempt_and_the_next_one_is_enrolled() -> None:
     roster = draw_up(PEOPLE, faces("a/0", "b/0", "b/1", "c/0", "e/1"))
 

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from overt.recognition import align, detector, embedder, resizing
+from overt.recognition import align, detections, detector, embedder, layouts, resizing
 from overt.recognition.errors import DeviceMissing, ModelFileCorrupt, ModelsMissing, PackRefused
 from overt.recognition.facenet import recipe
 from overt.recognition.onnx_session import open_session
@@ -23,13 +23,23 @@ from overt.recognition.pack_spec import PackSpec, fingerprint, pack_names, parse
 
 Photographs = Mapping[str, NDArray[np.uint8]]
 CPU, FACENET = read_spec("cpu")[0], read_spec("facenet")[0]
+SCRFD = msgspec.structs.replace(
+    CPU, name="scrfd", detector=msgspec.structs.replace(CPU.detector, layout="scrfd")
+)
 # Score threshold: whether a face is looked at, not what comes of it.
 NO_PART_OF_A_TEMPLATE = {"score_threshold", "licence", "source", "file", "name"}
 
 
-def test_the_fingerprint_is_known_without_the_files_and_stays() -> None:
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("cpu", "502a5c678a9f24d54a7ef720810aee921deed0c5f496801e690a062bc3e09d7f"),
+        ("facenet", "c9708c940fcc76e1f4794351f77d624fd549384f43f48f13db0bd2ddfc453661"),
+    ],
+)
+def test_the_fingerprint_is_known_without_the_files_and_stays(name: str, known: str) -> None:
     """Lists enrolled under it must be enrolled again when this changes: that is a decision, no accident."""
-    assert pack_info("cpu").fingerprint == "502a5c678a9f24d54a7ef720810aee921deed0c5f496801e690a062bc3e09d7f"
+    assert pack_info(name).fingerprint == known
 
 
 def changed(value: Any) -> Any:
@@ -87,6 +97,7 @@ def test_every_value_of_a_pack_that_a_template_rests_on_changes_the_fingerprint(
 
 OF_BOTH = {"align.RIM_PX": 3, "embedder.LEAST_DEVIATION": "none", "resizing.REDUCING_GAP": 3.0}
 OF_CPU = {"detector.MAX_FACES": 10, "layouts.STRIDES_PX": (8, 16)}
+OF_SCRFD = OF_CPU | {"layouts.SCRFD_ANCHORS": 1}
 OF_FACENET = {
     "CELL_PX": 13, "STRIDE_PX": 3, "PYRAMID_FACTOR": 0.8, "SMALLEST_FACE_PX": 24.0, "PASS_P": 0.5, "PASS_R": 0.5,
     "IOU_LEVEL": 0.4, "IOU_LEVELS": 0.4, "IOU_R": 0.4, "R_SIDE_PX": 25, "O_SIDE_PX": 49, "MAX_CANDIDATES": 9,
@@ -99,6 +110,7 @@ OF_FACENET = {
     [
         *((spec, name, value) for spec in (CPU, FACENET) for name, value in OF_BOTH.items()),
         *((CPU, name, value) for name, value in OF_CPU.items()),
+        *((SCRFD, name, value) for name, value in OF_SCRFD.items()),
         *((FACENET, f"facenet.recipe.{name}", value) for name, value in OF_FACENET.items()),
     ],
     ids=lambda value: value.name if isinstance(value, PackSpec) else str(value),
@@ -108,7 +120,7 @@ def test_every_constant_of_the_code_changes_the_fingerprint(
 ) -> None:
     before = fingerprint(spec)
     module, _, constant = name.rpartition(".")
-    # Where it is used: the detector has the strides by import.
+    # Where it is used: the detector has what is of the layouts by import.
     module = "detector" if module == "layouts" else module
 
     monkeypatch.setattr(importlib.import_module(f"overt.recognition.{module}"), constant, value)
@@ -133,9 +145,9 @@ def test_no_constant_of_the_code_is_forgotten_in_the_fingerprint() -> None:
         "LONGEST_SIDE_PX",  # how large a camera's picture is looked at: chosen for each
         "BATCH",  # a row does not depend on its batch
     }  # fmt: skip
-    covered = {name.rpartition(".")[2] for name in (*OF_BOTH, *OF_CPU)}
+    covered = {name.rpartition(".")[2] for name in (*OF_BOTH, *OF_SCRFD)}
 
-    assert constants_of(align, detector, embedder, resizing) == of_no_influence | covered
+    assert constants_of(align, detections, detector, embedder, layouts, resizing) == of_no_influence | covered
     assert constants_of(recipe) == OF_FACENET.keys()
 
 

@@ -8,7 +8,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from overt.contracts.evidence import CountedRate, Evidence, MeasuredList, MeasuredPoint, Wanted, sign_evidence
+from overt.contracts.evidence import (
+    CountedRate,
+    Evidence,
+    MeasuredGroup,
+    MeasuredList,
+    MeasuredPoint,
+    Wanted,
+    sign_evidence,
+)
 from overt.control.errors import EvidenceMissing
 from overt.control.evidence import calibration_from, with_evidence
 from overt.control.policy import fpir_is_shown, threshold_floor
@@ -111,6 +119,26 @@ def test_a_record_of_too_few_searches_allows_nothing_and_repeats_what_is_missing
     )
     with pytest.raises(EvidenceMissing, match=r"no record shows .* low enough; 1007 more are needed"):
         calibration_from([few])
+
+
+def test_what_one_record_shows_does_not_count_where_another_refutes_it() -> None:
+    portraits = evidence(measured(900, (0.5, 0), (0.6, 0), (0.7, 0)))
+    own_cameras = evidence(measured(100, (0.5, 200), (0.6, 4), (0.7, 4)))
+
+    both = calibration_from([portraits, own_cameras])
+
+    assert threshold_floor(calibration_from([portraits]), 900) == 0.5
+    assert threshold_floor(both, 900) == 0.6, "4 of 5,000 refutes nothing"
+
+
+def test_a_group_that_is_falsely_found_too_often_refutes_a_threshold_for_everybody() -> None:
+    group = MeasuredGroup("age", "over 60", 0.6, 900, fpir=rate(30, 600), tpir=None)
+    none_searched = MeasuredGroup("age", "under 20", 0.7, 900, fpir=None, tpir=rate(1, 2))
+    points = ((0.5, 0), (0.6, 0), (0.7, 0))
+
+    calibration = calibration_from([evidence(measured(900, *points), groups=(group, none_searched))])
+
+    assert threshold_floor(calibration, 900) == 0.7
 
 
 def test_pairs_are_no_searches_of_a_list() -> None:

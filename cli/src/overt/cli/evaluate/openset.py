@@ -1,6 +1,6 @@
 """Open-set identification: who is searched for in which list, and what each search returns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,7 +58,8 @@ def draw_up(people: OpenSet, faces: Faces) -> Roster:
 
     Each is enrolled with the first picture that has a template; what stands before it was an attempt to
     enrol. A non-mated search without a template is left out: it could return nobody, which would flatter
-    the FPIR. A mated one counts as missed.
+    the FPIR. A mated one counts as missed. Of who is not on the list one picture is searched for: the bound on
+    the FPIR counts independent trials, and many of one person are none.
     """
     entries: dict[str, str] = {}
     tried: set[str] = set()
@@ -75,11 +76,17 @@ def draw_up(people: OpenSet, faces: Faces) -> Roster:
         entries=entries,
         mated=tuple(each for each in mated if each[1] in faces.row_of),
         failed_mated=tuple(each for each in mated if each[1] not in faces.row_of),
-        non_mated=tuple(
-            each for each in searches if each[0] not in people.enrolled and each[1] in faces.row_of
-        ),
+        non_mated=tuple(_first_of_each(people, faces)),
         not_enrolled=tuple(person for person in people.enrolled if person not in entries),
     )
+
+
+def _first_of_each(people: OpenSet, faces: Faces) -> Iterator[tuple[str, str]]:
+    """Yield each person who is not on the list with the first picture that has a template."""
+    for person, names in people.probes.items():
+        usable = next((name for name in names if name in faces.row_of), None)
+        if person not in people.enrolled and usable is not None:
+            yield person, usable
 
 
 def everybody(people: OpenSet, faces: Faces, roster: Roster) -> Roster:

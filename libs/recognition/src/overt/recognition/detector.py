@@ -20,7 +20,7 @@ from overt.recognition.detections import (
     suppress,
     to_scale,
 )
-from overt.recognition.layouts import DECODERS, STRIDES_PX
+from overt.recognition.layouts import DECODERS, SCRFD_ANCHORS, STRIDES_PX
 from overt.recognition.resizing import enlarged, of_one_size, resize_rule, shrunk
 
 __all__ = ["LONGEST_SIDE_PX", "Detections", "Detector", "DetectorOptions", "FaceDetector", "to_scale"]
@@ -133,13 +133,14 @@ class Detector:
         return blob_NCHW
 
 
-def detection_constants() -> Mapping[str, object]:
+def detection_constants(layout: str) -> Mapping[str, object]:
     """Return what landmarks depend on besides the pack's own file."""
-    return {
+    of_all = {
         "strides_px": list(STRIDES_PX),
         "resize": f"{resize_rule()}; padded with 0",
         "max_faces": MAX_FACES,
     }
+    return of_all | {"anchors": SCRFD_ANCHORS} if layout == "scrfd" else of_all
 
 
 def _of_picture(array: Floats, number: int, pictures: int) -> Floats:

@@ -164,14 +164,15 @@ def fingerprint(spec: PackSpec) -> str:
         "detector": _constants(spec.detector, but={"score_threshold"}),
         "aligner": msgspec.to_builtins(spec.aligner),
         "embedder": _constants(spec.embedder, but=set()),
-        "code": _code(spec.runtime),
+        "code": _code(spec),
     }
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
 
 
-def _code(runtime: str) -> Mapping[str, object]:
-    """Return the constants of the code that runs for this runtime."""
-    found = detector.detection_constants() if runtime == "onnx" else recipe.mtcnn_constants()
+def _code(spec: PackSpec) -> Mapping[str, object]:
+    """Return the constants of the code that runs for this pack."""
+    onnx = spec.runtime == "onnx"
+    found = detector.detection_constants(spec.detector.layout) if onnx else recipe.mtcnn_constants()
     return {
         "align": align.crop_constants(),
         "detector": found,

@@ -12,23 +12,18 @@ FETCH_HINT = (
 )
 
 
-def find_weights(folders: tuple[Path, ...], file: WeightsFile) -> Path:
-    """Return the path of a pinned file in the first folder that has it.
+def read_weights(folders: tuple[Path, ...], file: WeightsFile) -> bytes:
+    """Return a pinned file's content, whole, from the first folder that has it.
 
-    Raises ModelsMissing, ModelFileCorrupt; both say what to do.
+    It is read once: what was hashed is what runs. Raises ModelsMissing, ModelFileCorrupt; both say what to do.
     """
     path = next((folder / file.file for folder in folders if (folder / file.file).is_file()), None)
     if path is None:
         places = " or ".join(str(folder) for folder in folders)
         raise ModelsMissing(f"the model file {file.file} is not in {places}: {FETCH_HINT}")
-    with path.open("rb") as content:
-        if hashlib.file_digest(content, "sha256").hexdigest() != file.sha256:
-            raise ModelFileCorrupt(
-                f"{path} is not the pinned file (SHA-256 differs): delete it, then {FETCH_HINT}"
-            )
-    return path
-
-
-def read_weights(folders: tuple[Path, ...], file: WeightsFile) -> bytes:
-    """Return a pinned file's content, whole. Raises as `find_weights` does."""
-    return find_weights(folders, file).read_bytes()
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise ModelFileCorrupt(
+            f"{path} is not the pinned file (SHA-256 differs): delete it, then {FETCH_HINT}"
+        )
+    return content

@@ -4,10 +4,16 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from overt.contracts.evidence import Evidence, EvidenceRefused, MeasuredPoint, require_fingerprint
+from overt.contracts.evidence import (
+    CountedRate,
+    Evidence,
+    EvidenceRefused,
+    MeasuredPoint,
+    require_fingerprint,
+)
 from overt.contracts.evidence_files import read_evidence
 from overt.control.errors import EvidenceMissing
-from overt.control.policy import fpir_is_shown
+from overt.control.policy import fpir_is_refuted, fpir_is_shown
 from overt.recognition.calibration import Calibration, OperatingPoint
 from overt.recognition.metrics import proportion
 from overt.recognition.pack import PackInfo
@@ -34,10 +40,13 @@ def calibration_from(evidence: Sequence[Evidence]) -> Calibration:
     """Return the points at which the records show a lawful FPIR. Raises EvidenceMissing when there is none.
 
     Only identification counts: pairs are no searches of a list. Rates and bounds are computed anew from the
-    counts. The default threshold is the lowest that they show on the largest list.
+    counts. What one record shows does not count where another one, or a group in it, refutes it. The default
+    threshold is the lowest that they show on the largest list.
     """
+    searched = [record for record in evidence if record.protocol == "identification"]
+    refuted = [refusal for record in searched for refusal in _refuted(record)]
     points = sorted(
-        (point for record in evidence if record.protocol == "identification" for point in _shown(record)),
+        (point for record in searched for point in _shown(record) if not _is_refuted(point, refuted)),
         key=lambda point: (point.threshold, -point.watchlist_size),
     )
     if not points:
@@ -65,6 +74,22 @@ def _shown(record: Evidence) -> Iterator[OperatingPoint]:
         for point in measured.points:
             if fpir_is_shown(point.fpir.count, point.fpir.total):
                 yield _operating_point(point, measured.size)
+
+
+def _refuted(record: Evidence) -> Iterator[tuple[float, int]]:
+    """Yield each threshold and list size at which too many were falsely found, of everybody or of one group."""
+    measured: list[tuple[float, int, CountedRate | None]] = [
+        (point.threshold, each.size, point.fpir) for each in record.lists for point in each.points
+    ]
+    measured += [(group.threshold, group.list_size, group.fpir) for group in record.groups]
+    for threshold, size, fpir in measured:
+        if fpir is not None and fpir_is_refuted(fpir.count, fpir.total):
+            yield threshold, size
+
+
+def _is_refuted(point: OperatingPoint, refuted: Sequence[tuple[float, int]]) -> bool:
+    """A lower threshold, or a longer list, gives more false positives still."""
+    return any(point.threshold <= at and point.watchlist_size >= size for at, size in refuted)
 
 
 def _operating_point(point: MeasuredPoint, list_size: int) -> OperatingPoint:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from overt.contracts.orders import MAX_ORDER_S, Purpose
-from overt.recognition.binomial import upper_bound_95
+from overt.recognition.binomial import interval_95, upper_bound_95
 from overt.recognition.calibration import Calibration
 from overt.runtime.keys import KeyKind
 
@@ -205,6 +205,14 @@ def fpir_is_shown(false_positives: int, non_mated_searches: int) -> bool:
     one-sided one (Clopper and Pearson 1934): 0 false positives in 2,995 searches show it, 0 in 100 do not.
     """
     return upper_bound_95(false_positives, non_mated_searches) <= MAX_FPIR
+
+
+def fpir_is_refuted(false_positives: int, non_mated_searches: int) -> bool:
+    """Whether the FPIR is above 1 in 1,000: the lower end of its exact 95 % interval is.
+
+    Source: as `fpir_is_shown`; by group too, Bridges: the force must satisfy itself about bias [P].
+    """
+    return interval_95(false_positives, non_mated_searches)[0] > MAX_FPIR
 
 
 def threshold_has_evidence(draft: OrderDraft, facts: Facts) -> str | None:
