@@ -19,7 +19,6 @@ from overt.recognition.facenet import (
     embedder,
     mtcnn,
     networks,
-    overlap,
     recipe,
     torch_device,
 )
@@ -83,7 +82,7 @@ def test_no_constant_of_the_modules_in_pytorch_is_forgotten_in_the_fingerprint()
     }  # fmt: skip
     constants = {
         name
-        for module in (candidates, detector, embedder, mtcnn, networks, overlap, torch_device)
+        for module in (candidates, detector, embedder, mtcnn, networks, torch_device)
         for name, value in vars(module).items()
         if name.isupper() and isinstance(value, (int, float, str, tuple))
     }

@@ -11,11 +11,11 @@ from PIL import Image
 
 from libs.recognition.tests.facenet import slow_mtcnn
 from libs.recognition.tests.pack_contract import off
+from overt.recognition.detections import suppress
 from overt.recognition.facenet import candidates
 from overt.recognition.facenet.detector import MtcnnDetector
 from overt.recognition.facenet.embedder import FacenetEmbedder
 from overt.recognition.facenet.mtcnn import levels
-from overt.recognition.facenet.overlap import suppress_inside
 from overt.recognition.pack import Pack
 
 Photographs = Mapping[str, NDArray[np.uint8]]
@@ -104,7 +104,7 @@ def test_cells_and_choices_agree_with_the_slow_obvious_way(seed: int) -> None:
     assert np.allclose(
         candidates.squared(kept.boxes_N4), [slow_mtcnn.squared(box.sides) for box in slow_kept], atol=1e-3
     )
-    inside = suppress_inside(fast.boxes_N4.numpy(), fast.scores_N.numpy().astype(np.float32), 0.7)
+    inside = suppress(fast.boxes_N4.numpy(), fast.scores_N.numpy().astype(np.float32), 0.7, over="smaller")
     slow_inside = slow_mtcnn.thinned(slow, 0.7, slow_mtcnn.smaller_share)
     assert np.allclose(fast.boxes_N4.numpy()[inside], [box.sides for box in slow_inside], atol=1e-3)
 

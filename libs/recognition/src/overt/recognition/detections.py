@@ -5,7 +5,7 @@ Coordinates are pixel indices: the middle of the first pixel is (0, 0).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,8 +88,14 @@ def require_rgb(image_HWC: NDArray[np.uint8]) -> None:
         raise ValueError(f"picture is {image_HWC.dtype} {image_HWC.shape}, expected uint8 (H, W, 3)")
 
 
-def suppress(boxes_N4: Floats, scores_N: Floats, iou: float) -> NDArray[np.intp]:
-    """Return the indices that stay, the surest first: greedy non-maximum suppression."""
+def suppress(
+    boxes_N4: Floats, scores_N: Floats, most: float, *, over: Literal["union", "smaller"] = "union"
+) -> NDArray[np.intp]:
+    """Return the indices that stay, the surest first: greedy non-maximum suppression.
+
+    Of two boxes the weaker goes when what they have in common is more than `most` of both together (IoU), or
+    of the smaller one: a face found once more inside itself has a small IoU.
+    """
     order = np.argsort(-scores_N, kind="stable")
     area_N = np.prod(boxes_N4[:, 2:] - boxes_N4[:, :2], axis=1)
     kept: list[int] = []
@@ -99,5 +105,7 @@ def suppress(boxes_N4: Floats, scores_N: Floats, iou: float) -> NDArray[np.intp]
         low_R2 = np.maximum(boxes_N4[first, :2], boxes_N4[rest, :2])
         high_R2 = np.minimum(boxes_N4[first, 2:], boxes_N4[rest, 2:])
         common_R = np.prod(np.clip(high_R2 - low_R2, 0, None), axis=1)
-        order = rest[common_R <= iou * (area_N[first] + area_N[rest] - common_R)]
+        union_R = area_N[first] + area_N[rest] - common_R
+        whole_R = union_R if over == "union" else np.minimum(area_N[first], area_N[rest])
+        order = rest[common_R <= most * whole_R]
     return np.array(kept, np.intp)

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from overt.recognition.detections import LONGEST_SIDE_PX, Detections, Floats, nothing, require_rgb
+from overt.recognition.detections import LONGEST_SIDE_PX, Detections, Floats, nothing, require_rgb, suppress
 from overt.recognition.facenet.mtcnn import Mtcnn
-from overt.recognition.facenet.overlap import suppress_inside
 from overt.recognition.facenet.recipe import MAX_FACES
 from overt.recognition.resizing import enlarged, of_one_size, shrunk
 
@@ -79,6 +78,6 @@ class MtcnnDetector:
         ]
 
     def _surest(self, boxes_N4: Floats, landmarks_N52: Floats, scores_N: Floats) -> Detections:
-        kept = suppress_inside(boxes_N4, scores_N, self.nms_iou)[:MAX_FACES]
+        kept = suppress(boxes_N4, scores_N, self.nms_iou, over="smaller")[:MAX_FACES]
         half = np.float32(0.5)  # from edges to pixel indices
         return Detections(boxes_N4[kept] - half, landmarks_N52[kept] - half, scores_N[kept])
