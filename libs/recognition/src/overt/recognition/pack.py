@@ -92,7 +92,9 @@ def _require_that_it_works(pack: Pack) -> None:
     if not np.isfinite(templates_2D).all():
         raise PackRefused(f"the embedder of pack {pack.info.name} gives values without a number")
     if np.allclose(*templates_2D, atol=1e-5):
-        raise PackRefused(f"the embedder of pack {pack.info.name} gives one template for whatever it is shown")
+        raise PackRefused(
+            f"the embedder of pack {pack.info.name} gives one template for whatever it is shown"
+        )
 
 
 def _info(spec: PackSpec) -> PackInfo:
