@@ -83,7 +83,7 @@ def _require_that_it_works(pack: Pack) -> None:
     try:
         pack.detector.detect(np.zeros((64, 64, 3), np.uint8))
         crops = np.full((2, side_px, side_px, 3), 128, np.uint8)
-        crops[1, :, side_px // 2 :] = 255
+        crops[1, : side_px // 3, side_px // 2 :, 0] = 255  # in shape and in colour
         templates_2D = np.concatenate([pack.embedder.embed(crop[np.newaxis]) for crop in crops])
     except UNFIT as error:
         raise PackRefused(
