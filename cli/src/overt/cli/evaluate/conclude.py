@@ -82,10 +82,10 @@ def conclude(subject: Subject, scored: Scored, wish: Wish, ending: Ending) -> Re
         seed=wish.seed,
         seconds=round(ending.clock.monotonic_s() - ending.started_s, 1),
     )
-    write_all(ending.out, result, trials, subject.faces.failures)
     record = ending.out / RECORD
-    # A record of an earlier run must not lie beside other figures.
+    # A record of an earlier run must not lie beside other figures, whatever ends this one.
     record.unlink(missing_ok=True)
+    write_all(ending.out, result, trials, subject.faces.failures)
     if ending.key is not None:
         record.write_bytes(sign_evidence(evidence, ending.key))
     return result

@@ -82,13 +82,19 @@ def _require_that_it_works(pack: Pack) -> None:
     side_px = pack.info.crop_size_px
     try:
         pack.detector.detect(np.zeros((64, 64, 3), np.uint8))
-        template_1D = pack.embedder.embed(np.full((1, side_px, side_px, 3), 128, np.uint8))
+        crops = np.full((2, side_px, side_px, 3), 128, np.uint8)
+        crops[1, : side_px // 3, side_px // 2 :, 0] = 255  # in shape and in colour
+        templates_2D = np.concatenate([pack.embedder.embed(crop[np.newaxis]) for crop in crops])
     except UNFIT as error:
         raise PackRefused(
             f"the description of pack {pack.info.name} does not fit its files: {error}"
         ) from error
-    if not np.isfinite(template_1D).all():
+    if not np.isfinite(templates_2D).all():
         raise PackRefused(f"the embedder of pack {pack.info.name} gives values without a number")
+    if np.allclose(*templates_2D, atol=1e-5):
+        raise PackRefused(
+            f"the embedder of pack {pack.info.name} gives one template for whatever it is shown"
+        )
 
 
 def _info(spec: PackSpec) -> PackInfo:

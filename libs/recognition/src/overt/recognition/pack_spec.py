@@ -1,6 +1,7 @@
 """A model pack as data: one TOML file that names its files and every constant between a picture and a template."""
 
 import hashlib
+import math
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
@@ -144,12 +145,23 @@ def parse_spec(content: bytes, what: str) -> PackSpec:
         raise PackRefused(f"{what}: more than {MAX_SPEC_BYTES} bytes is no description of a pack")
     try:
         spec = msgspec.convert(tomllib.loads(content.decode()), PackSpec)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    # Also a number of thousands of digits, or endless nesting.
+    except (ValueError, RecursionError) as error:
         raise PackRefused(f"{what}: {error}") from error
+    if not _is_finite(msgspec.to_builtins(spec)):
+        raise PackRefused(f"{what}: nan and inf are no numbers to compute with")
     for point in spec.calibration.points:
         if point.false_positives > point.non_mated_searches or point.found > point.mated_searches:
             raise PackRefused(f"{what}: at {point.threshold} more was found than was searched for")
     return spec
+
+
+def _is_finite(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def fingerprint(spec: PackSpec) -> str:

@@ -106,11 +106,11 @@ def read_zones(path: Path) -> Zones:
         raise ZonesRefused(f"zones {path}: is larger than {MAX_FILE_BYTES} bytes")
     try:
         return Zones.model_validate(tomllib.loads(content.decode()))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ZonesRefused(f"zones {path}: is no TOML: {error}") from None
     except ValidationError as error:
         wrong = "; ".join(_in_words(each["loc"], each["msg"], each["type"]) for each in error.errors())
         raise ZonesRefused(f"zones {path}: {wrong}") from None
+    except (ValueError, RecursionError) as error:
+        raise ZonesRefused(f"zones {path}: is no TOML: {error}") from None
 
 
 def _in_words(location: tuple[int | str, ...], message: str, kind: str) -> str:

@@ -123,7 +123,10 @@ def convert(published: bytes, *, keras: bool) -> bytes:
         ) from error
     try:
         content: bytes = (conversion.from_keras if keras else conversion.from_torch)(published)
-    except (OSError, ValueError, LookupError, RuntimeError, AttributeError, UnpicklingError) as error:
+    except (
+        *(OSError, EOFError, ValueError, TypeError, LookupError, RuntimeError),
+        *(AttributeError, MemoryError, UnpicklingError),
+    ) as error:
         raise FetchFailed(f"these are no weights of that kind: {type(error).__name__}") from error
     return content
 
