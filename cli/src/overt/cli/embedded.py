@@ -199,7 +199,10 @@ def _threshold(options: UpOptions, pack: Pack) -> float:
     """Return the threshold asked for, else the pack's own. Raises CannotBegin when there is neither."""
     threshold = pack.info.calibration.default_threshold if options.threshold is None else options.threshold
     if threshold is None:
-        raise CannotBegin(f"pack {pack.info.name} was never measured and has no threshold: name one")
+        raise CannotBegin(
+            f"pack {pack.info.name} was never measured and has no threshold: measure it with `overt evaluate "
+            "identification --sign`, then give --evidence, --evidence-key and --threshold"
+        )
     return threshold
 
 

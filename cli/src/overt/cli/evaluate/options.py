@@ -8,7 +8,10 @@ import typer
 
 from overt.recognition.onnx_session import Device
 
-Out = Annotated[Path, typer.Option(help="Folder for result.json, the tables, report.html and evidence.json.")]
+Out = Annotated[
+    Path,
+    typer.Option(help="Folder for result.json, the tables, report.html and, with --sign, evidence.json."),
+]
 PackOption = Annotated[str, typer.Option("--pack", help="Model pack: cpu, facenet, or the path of a .toml.")]
 DeviceOption = Annotated[Device, typer.Option(help="What the networks run on.")]
 Threads = Annotated[
