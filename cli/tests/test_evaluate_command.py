@@ -1,11 +1,15 @@
 """The command around the protocols: keys, labels, and what is refused before anything is measured."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
+import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner
@@ -13,8 +17,10 @@ from typer.testing import CliRunner
 from overt.cli.__main__ import app
 from overt.cli.evaluate.dataset import Labels, data_set_sha256, read_labels, read_open_set
 from overt.cli.evaluate.errors import EvaluationRefused
+from overt.cli.evaluate.faces import NO_FILE, Faces, embed, keep
 from overt.cli.evaluate.keys import make_key, read_private_key
 from overt.contracts.evidence_files import read_public_key
+from overt.recognition.pack import Pack, pack_info
 
 RUNNER = CliRunner()
 
@@ -98,6 +104,10 @@ def test_labels_are_read_by_person_and_column(tmp_path: Path) -> None:
         ("person,sex\nanna,f\n", "has no column identity"),
         ("identity\nanna\n", "nothing to group by"),
         ("identity,sex\nanna,f\nanna,m\n", "line 3: anna stands there twice"),
+        ("identity,sex,sex\nanna,f,m\n", "has two columns 'sex'"),
+        (f"identity,sex\nanna,{'f' * 201}\n", "is longer than 200 characters"),
+        (f"identity,{'s' * 201}\nanna,f\n", "is longer than 200 characters"),
+        ("identity,n\n" + "".join(f"p{n},{n}\n" for n in range(501)), "has 501 groups, at most 500"),
     ],
 )
 def test_labels_that_are_wrong_are_refused(tmp_path: Path, text: str, reason: str) -> None:
@@ -134,3 +144,73 @@ def test_the_hash_of_a_data_set_changes_with_every_name_and_byte(tmp_path: Path)
     second.write_bytes(b"twO")
     others.append(digest(a=first, b=second))
     assert len({original, *others}) == 6
+
+
+def test_what_is_no_regular_file_is_hashed_as_missing(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+
+    def digest(path: Path) -> str:
+        return data_set_sha256({"a": path}, lambda done, total: None)
+
+    assert digest(tmp_path / "fifo") == digest(Path("/dev/zero")) == digest(tmp_path / "nothing")
+
+
+def test_what_is_no_regular_file_gives_no_template(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    pack = cast("Pack", SimpleNamespace(info=pack_info("cpu")))
+    assert embed(tmp_path, ["fifo"], pack, lambda done, total: None).failures == {"fifo": NO_FILE}
+
+
+@pytest.fixture
+def two_people(tmp_path: Path) -> Path:
+    """A folder of two people, one to enrol and one to search for; the files are no pictures."""
+    for name in ("anna/1.jpg", "anna/2.jpg", "berta/1.jpg"):
+        path = tmp_path / "people" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("no picture")
+    return tmp_path / "people"
+
+
+def refusal(folder: Path, *options: str | Path) -> str:
+    """Return why an evaluation is refused that would find no model if it went on."""
+    arguments = [str(folder), "--out", str(folder.parent / "out"), "--models", str(folder)]
+    done = RUNNER.invoke(app, ["evaluate", "identification", *arguments, *map(str, options)])
+    assert isinstance(done.exception, EvaluationRefused), done.exception
+    return str(done.exception)
+
+
+def test_labels_that_name_nobody_are_refused_before_anything_is_measured(
+    two_people: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "labels.csv").write_text("identity,sex\nAnna,f\n")
+    assert "names nobody of the data set" in refusal(two_people, "--labels", tmp_path / "labels.csv")
+
+
+def test_templates_for_a_folder_that_is_not_there_are_refused_before_anything_is_measured(
+    two_people: Path, tmp_path: Path
+) -> None:
+    assert "nowhere is not a folder" in refusal(two_people, "--keep", tmp_path / "nowhere" / "kept.npz")
+
+
+@pytest.mark.parametrize("name", [b"anna/\xff.jpg", b"\xff/1.jpg"])
+def test_a_name_that_is_not_in_utf8_is_refused_with_its_place(two_people: Path, name: bytes) -> None:
+    path = two_people / os.fsdecode(name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("no picture")
+    reason = refusal(two_people)
+    assert repr(str(two_people)) in reason
+    assert repr(os.fsdecode(name)) in reason
+
+
+@pytest.mark.parametrize("target", ["kept.npz", "nothing"])
+def test_templates_are_never_kept_through_a_link_or_in_a_file_that_is_there(
+    tmp_path: Path, target: str
+) -> None:
+    (tmp_path / "kept.npz").write_text("other content")
+    (tmp_path / "link").symlink_to(tmp_path / target)
+    faces = Faces(np.zeros((0, 4), np.float32), {}, {})
+    for path in (tmp_path / "kept.npz", tmp_path / "link", tmp_path / "nowhere" / "kept.npz"):
+        with pytest.raises(EvaluationRefused, match="can't be kept"):
+            keep(path, faces, data_set="", fingerprint="")
+    assert (tmp_path / "kept.npz").read_text() == "other content"
+    assert not (tmp_path / "nothing").exists()

@@ -204,3 +204,28 @@ def test_a_gallery_and_probes_in_folders_of_their_own_are_an_open_set(
     found = json.loads((tmp_path / "out" / "result.json").read_bytes())
     assert [each["size"] for each in found["evidence"]["lists"]] == [2]
     assert found["rank_one"][0]["rate"]["count"] == 1
+
+
+def test_results_that_cannot_be_written_are_refused_in_one_line(
+    signed_run: Path, people_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "points.csv").mkdir()
+    done = evaluate(
+        *("identification", people_folder, "--out", tmp_path, "--keep", signed_run / "kept.npz"),
+        *("--bootstrap", "10"),
+    )
+    assert isinstance(done.exception, EvaluationRefused)
+    assert "points.csv can't be written: Is a directory" in str(done.exception)
+
+
+def test_a_record_that_cannot_be_signed_is_refused_in_one_line(
+    signed_run: Path, people_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("overt.contracts.evidence.MAX_EVIDENCE_BYTES", 100)
+    done = evaluate(
+        *("identification", people_folder, "--out", tmp_path, "--keep", signed_run / "kept.npz"),
+        *("--bootstrap", "10", "--sign", signed_run / "evidence.pem"),
+    )
+    assert isinstance(done.exception, EvaluationRefused)
+    assert "can't be signed: the record has" in str(done.exception)
+    assert not (tmp_path / "result.json").exists()

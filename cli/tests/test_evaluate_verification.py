@@ -78,10 +78,18 @@ def test_pairs_in_the_form_of_lfw_are_read(tmp_path: Path) -> None:
         ("p.csv", "first,second,same,fold\na,b,1,x\n", "line 2: fold must be a whole number"),
         ("p.csv", "first,second,same\na,b,1\n", "has no pair of two people"),
         ("p.csv", "first,second,same,fold\na,b,1,1\na,c,0,\n", "some pairs have a fold"),
+        ("p.csv", f"first,second,same,fold\na,b,1,{'9' * 5000}\n", "line 2: fold must be a whole number"),
+        ("p.csv", "first,second,same\na,b,1\n/etc/a,b,0\n", "line 3: pictures must be paths within"),
+        ("p.csv", "first,second,same\na,../b,1\n", "line 2: pictures must be paths within"),
+        ("p.csv", "first,second,same\na,b\0,1\n", "line 2: pictures must be paths within"),
+        ("p.csv", "first,second,same\nx/a,x//a,1\n", "line 2: a picture is compared with itself"),
+        ("p.csv", "first,second,same,same\na,b,1,0\n", "has two columns 'same'"),
         ("p.csv", "\x00\x00", "has no column"),
         ("p.txt", "ten 300\n", "not in the form of LFW"),
         ("p.txt", "1 1\nAnna 1 2\n", "has 1 pairs, its first line says 2"),
         ("p.txt", "1 1\nAnna 1 2\nAnna one Berta 1\n", "line 3: not a pair"),
+        ("p.txt", "1 1\nAnna 1 2\n.. 1 Berta 1\n", "line 3: pictures must be paths within"),
+        ("p.txt", "1 1\nAnna 1 1\nAnna 1 Berta 1\n", "line 2: a picture is compared with itself"),
     ],
 )
 def test_a_pairs_file_that_is_wrong_is_refused_with_the_place(

@@ -62,6 +62,8 @@ def test_paths_begin_in_the_folder_of_the_file(clips_file: Path) -> None:
         ("expected", "expects", "unknown field `expects`"),
         ("watchlist =", "list =", "is no list of clips"),
         ("[[clips]]", "[[clips", "is no list of clips"),
+        ('["anna"]', "9" * 5000, "is no list of clips"),
+        ('["anna"]', "[" * 50_000, "is no list of clips"),
     ],
 )
 def test_a_file_that_is_wrong_is_refused(clips_file: Path, old: str, new: str, reason: str) -> None:

@@ -44,7 +44,8 @@ def read_clips(path: Path) -> ClipSet:
         clips = msgspec.toml.decode(content, type=ClipSet)
     except OSError as error:
         raise EvaluationRefused(f"{path} can't be read: {error.strerror}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    # Also a number of thousands of digits, or endless nesting.
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise EvaluationRefused(f"{path} is no list of clips: {error}") from None
     whole = ClipSet(
         str(path.parent / clips.watchlist),

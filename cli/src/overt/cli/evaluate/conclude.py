@@ -8,6 +8,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from overt.cli.evaluate.dataset import Labels
+from overt.cli.evaluate.errors import EvaluationRefused
 from overt.cli.evaluate.measured import (
     Mark,
     Wish,
@@ -19,7 +20,7 @@ from overt.cli.evaluate.measured import (
     rows_of,
     wanted_of,
 )
-from overt.cli.evaluate.output import write_all
+from overt.cli.evaluate.output import write_all, writing
 from overt.cli.evaluate.result import Folds, Result, TopPair, counted
 from overt.cli.evaluate.subject import Subject
 from overt.cli.evaluate.trials import Trials
@@ -61,7 +62,7 @@ class _Lists:
 
 
 def conclude(subject: Subject, scored: Scored, wish: Wish, ending: Ending) -> Result:
-    """Count, sign and write; return the result."""
+    """Count, sign and write; return the result. Raises EvaluationRefused."""
     asked = asked_list(scored.trials, wish)
     trials = (asked, *(each for each in scored.trials if each is not asked))
     wanted = wanted_of(trials, wish)
@@ -82,13 +83,23 @@ def conclude(subject: Subject, scored: Scored, wish: Wish, ending: Ending) -> Re
         seed=wish.seed,
         seconds=round(ending.clock.monotonic_s() - ending.started_s, 1),
     )
-    record = ending.out / RECORD
-    # A record of an earlier run must not lie beside other figures, whatever ends this one.
-    record.unlink(missing_ok=True)
-    write_all(ending.out, result, trials, subject.faces.failures)
-    if ending.key is not None:
-        record.write_bytes(sign_evidence(evidence, ending.key))
+    signed, record = _signed(evidence, ending.key), ending.out / RECORD
+    with writing(ending.out):
+        # A record of an earlier run must not lie beside other figures, whatever ends this one.
+        record.unlink(missing_ok=True)
+        write_all(ending.out, result, trials, subject.faces.failures)
+        if signed is not None:
+            record.write_bytes(signed)
     return result
+
+
+def _signed(evidence: Evidence, key: Ed25519PrivateKey | None) -> bytes | None:
+    try:
+        return None if key is None else sign_evidence(evidence, key)
+    except ValueError as error:
+        raise EvaluationRefused(
+            f"what was measured can't be signed: {error}; run it without --sign"
+        ) from None
 
 
 def _evidence(  # noqa: PLR0913 - what a record is made of

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from overt.cli.evaluate.errors import EvaluationRefused
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 # Of a table somebody made: more than this is a mistake.
 MAX_TABLE_BYTES = 200_000_000
+# As many, and as long, as an evidence record may have.
+MAX_GROUPS = 500
+MAX_GROUP_CHARACTERS = 200
 Progress = Callable[[int, int], None]
 
 
@@ -80,18 +84,30 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in PICTURES and path.is_file()
 
 
+def require_utf8(root: Path, names: Iterable[str]) -> None:
+    """Raise EvaluationRefused for a picture or folder whose name no result could be written with."""
+    for name in (root.resolve().name, *names):
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise EvaluationRefused(
+                f"{str(root)!r}: the name {name!r} is not in UTF-8; rename the file or folder"
+            ) from None
+
+
 def data_set_sha256(files: Mapping[str, Path], progress: Progress) -> str:
     """Return SHA-256 over the sorted relative names and the SHA-256 of each file: which data it was.
 
-    Whoever has the same files under the same names gets the same. A file that is missing counts as such.
+    Whoever has the same files under the same names gets the same. What is missing, or no regular file (a FIFO would never end), counts
+    as missing.
     """
     whole = hashlib.sha256()
     for done, name in enumerate(sorted(files), start=1):
-        try:
-            with files[name].open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError:
-            digest = "missing"
+        digest = "missing"
+        with suppress(OSError):
+            if files[name].is_file():
+                with files[name].open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
         whole.update(f"{name}\0{digest}\n".encode())
         progress(done, len(files))
     return whole.hexdigest()
@@ -112,6 +128,9 @@ def read_table(path: Path, required: Iterable[str]) -> tuple[tuple[str, ...], li
     missing = [name for name in required if name not in columns]
     if missing:
         raise EvaluationRefused(f"{path} has no column {', '.join(missing)}; it has {', '.join(columns)}")
+    twice = sorted({name for name in columns if name and columns.count(name) > 1})
+    if twice:
+        raise EvaluationRefused(f"{path} has two columns {twice[0]!r}: rename or remove one")
     return columns, rows
 
 
@@ -129,4 +148,23 @@ def read_labels(path: Path) -> Labels:
         if row["identity"] in people:
             raise EvaluationRefused(f"{path}, line {number}: {row['identity']} stands there twice")
         people[row["identity"]] = tuple(row[column].strip() for column in groupings)
-    return Labels(groupings, people)
+    labels = Labels(groupings, people)
+    _require_recordable(path, labels)
+    return labels
+
+
+def _require_recordable(path: Path, labels: Labels) -> None:
+    """Raise EvaluationRefused for groups that an evidence record does not hold."""
+    groups = {
+        (column, value)
+        for values in labels.of_people.values()
+        for column, value in zip(labels.columns, values, strict=True)
+        if value
+    }
+    if len(groups) > MAX_GROUPS:
+        raise EvaluationRefused(f"{path} has {len(groups)} groups, at most {MAX_GROUPS}: leave out columns")
+    longest = max((text for group in groups for text in group), key=len, default="")
+    if len(longest) > MAX_GROUP_CHARACTERS:
+        raise EvaluationRefused(
+            f"{path}: {longest[:20]!r}... is longer than {MAX_GROUP_CHARACTERS} characters: shorten it"
+        )

@@ -18,6 +18,7 @@ Progress = Callable[[int, int], None]
 # Crops shown to the embedder together.
 BATCH = 32
 NO_FACE = "no face was found"
+NO_FILE = "unreadable: no regular file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,13 @@ def embed(root: Path, names: Sequence[str], pack: Pack, progress: Progress) -> F
 def _crops(root: Path, names: Sequence[str], pack: Pack) -> Iterator[tuple[str, NDArray[np.uint8] | str]]:
     """Yield each picture's name with its crop, or with why there is none."""
     for name in names:
+        path = root / name
+        if path.exists() and not path.is_file():
+            # A FIFO or a device would never end.
+            yield name, NO_FILE
+            continue
         try:
-            image_HWC = load_picture(root / name)
+            image_HWC = load_picture(path)
         except PictureRefused as refused:
             yield name, str(refused)
             continue
@@ -81,18 +87,24 @@ def _middle_one(found: Detections, shape: tuple[int, ...]) -> int:
 def keep(path: Path, faces: Faces, *, data_set: str, fingerprint: str) -> None:
     """Write the templates to `path`, mode 0600: biometric data of the people in the data set.
 
-    They are to be had again from this file by the same data set and pack only.
+    They are to be had again from this file by the same data set and pack only. Raises EvaluationRefused; a
+    file or link that is there is never written to.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        np.savez(
-            file,
-            templates=faces.templates_ND,
-            names=np.array(list(faces.row_of), np.str_),
-            failed=np.array(list(faces.failures), np.str_),
-            reasons=np.array(list(faces.failures.values()), np.str_),
-            made_of=np.array([data_set, fingerprint], np.str_),
-        )
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            np.savez(
+                file,
+                templates=faces.templates_ND,
+                names=np.array(list(faces.row_of), np.str_),
+                failed=np.array(list(faces.failures), np.str_),
+                reasons=np.array(list(faces.failures.values()), np.str_),
+                made_of=np.array([data_set, fingerprint], np.str_),
+            )
+    except OSError as error:
+        raise EvaluationRefused(
+            f"templates can't be kept in {path}: {error.strerror}; name another file (--keep)"
+        ) from None
 
 
 def read_kept(path: Path, *, data_set: str, fingerprint: str) -> Faces:

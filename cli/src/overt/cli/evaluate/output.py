@@ -1,7 +1,8 @@
 """Writes what an evaluation came to into a folder: JSON, CSV and the report."""
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,17 @@ def make_folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EvaluationRefused(f"{out} can't be made a folder: {error.strerror}") from None
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Raise EvaluationRefused for what keeps the results within from being written."""
+    try:
+        yield
+    except OSError as error:
+        raise EvaluationRefused(
+            f"{error.filename or out} can't be written: {error.strerror}; name another folder (--out)"
+        ) from None
 
 
 def write_all(out: Path, result: Result, trials: Sequence[Trials], failures: Mapping[str, str]) -> None:

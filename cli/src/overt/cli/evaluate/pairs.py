@@ -8,6 +8,7 @@ from overt.cli.evaluate.errors import EvaluationRefused
 
 SAME = {"1": True, "true": True, "yes": True, "same": True, "0": False, "false": False, "no": False}
 SAME["different"] = False
+MAX_FOLD_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +45,31 @@ def _csv(path: Path) -> tuple[Pair, ...]:
         same = SAME.get(row["same"].strip().lower())
         if same is None or not row["first"] or not row["second"]:
             raise EvaluationRefused(f"{path}, line {number}: two pictures and same (1 or 0) are needed")
-        pairs.append(Pair(row["first"], row["second"], same, _fold(path, number, row.get("fold"))))
+        pair = Pair(row["first"], row["second"], same, _fold(path, number, row.get("fold")))
+        _require_two_pictures(path, number, pair)
+        pairs.append(pair)
     return tuple(pairs)
 
 
 def _fold(path: Path, number: int, text: str | None) -> int | None:
     if text is None or not text.strip():
         return None
-    if not text.strip().isdecimal():
-        raise EvaluationRefused(f"{path}, line {number}: fold must be a whole number")
+    if not text.strip().isdecimal() or len(text.strip()) > MAX_FOLD_DIGITS:
+        raise EvaluationRefused(
+            f"{path}, line {number}: fold must be a whole number of at most {MAX_FOLD_DIGITS} digits"
+        )
     return int(text)
+
+
+def _require_two_pictures(path: Path, number: int, pair: Pair) -> None:
+    """Raise EvaluationRefused unless the pair is two pictures that lie in the folder of pictures."""
+    first, second = PurePosixPath(pair.first), PurePosixPath(pair.second)
+    if any(name.is_absolute() or ".." in name.parts or "\0" in str(name) for name in (first, second)):
+        raise EvaluationRefused(
+            f"{path}, line {number}: pictures must be paths within the folder of pictures (--pictures)"
+        )
+    if first == second:
+        raise EvaluationRefused(f"{path}, line {number}: a picture is compared with itself: remove the pair")
 
 
 def _lfw(path: Path) -> tuple[Pair, ...]:
@@ -66,7 +82,10 @@ def _lfw(path: Path) -> tuple[Pair, ...]:
     rows = [line.split() for line in lines[1:] if line.strip()]
     if len(rows) != folds * each * 2:
         raise EvaluationRefused(f"{path} has {len(rows)} pairs, its first line says {folds * each * 2}")
-    return tuple(_lfw_pair(path, number, row, number // (2 * each) + 1) for number, row in enumerate(rows))
+    pairs = tuple(_lfw_pair(path, number, row, number // (2 * each) + 1) for number, row in enumerate(rows))
+    for number, pair in enumerate(pairs, start=2):
+        _require_two_pictures(path, number, pair)
+    return pairs
 
 
 def _lfw_pair(path: Path, number: int, row: list[str], fold: int) -> Pair:

@@ -1,10 +1,12 @@
 """Runs a protocol from its files to its results."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from overt.cli.evaluate.conclude import Ending, Scored, conclude
-from overt.cli.evaluate.dataset import OpenSet, read_labels, read_open_set
+from overt.cli.evaluate.dataset import Labels, OpenSet, read_labels, read_open_set
+from overt.cli.evaluate.errors import EvaluationRefused
 from overt.cli.evaluate.identification import identify
 from overt.cli.evaluate.keys import read_private_key
 from overt.cli.evaluate.measured import Wish
@@ -39,8 +41,8 @@ class Run:
 def run_verification(run: Run, pairs_file: Path, pictures: Path) -> Result:
     """Compare the pairs. Raises EvaluationRefused, RecognitionError."""
     pairs = read_pairs(pairs_file)
-    ending = _ending(run.files, run.clock)
     names = sorted({name for pair in pairs for name in (pair.first, pair.second)})
+    ending = _ending(run.files, run.clock, {person_of(name) for name in names})
     tables = _tables(pairs=pairs_file, labels=run.files.labels)
     subject = make_subject(run.choice, pictures, names, tables=tables, kept=run.files.kept)
     scores_P = scores_of(pairs, subject.faces)
@@ -56,7 +58,7 @@ def run_verification(run: Run, pairs_file: Path, pictures: Path) -> Result:
 def run_identification(run: Run, folder: Path) -> Result:
     """Search for everybody in the folder. Raises EvaluationRefused, RecognitionError."""
     people = read_open_set(folder)
-    ending = _ending(run.files, run.clock)
+    ending = _ending(run.files, run.clock, {*people.enrolled, *people.probes})
     subject = make_subject(
         run.choice, people.root, people.names, tables=_tables(labels=run.files.labels), kept=run.files.kept
     )
@@ -65,17 +67,30 @@ def run_identification(run: Run, folder: Path) -> Result:
     return conclude(subject, scored, run.wish, ending)
 
 
-def _ending(files: Files, clock: Clock) -> Ending:
+def _ending(files: Files, clock: Clock, people: Collection[str]) -> Ending:
     """Read what may be refused before anything is measured."""
     ending = Ending(
         out=files.out,
         key=None if files.signing_key is None else read_private_key(files.signing_key),
-        labels=None if files.labels is None else read_labels(files.labels),
+        labels=None if files.labels is None else _labels_of(people, files.labels),
         clock=clock,
         started_s=clock.monotonic_s(),
     )
     make_folder(files.out)
+    if files.kept is not None and not files.kept.parent.is_dir():
+        raise EvaluationRefused(
+            f"{files.kept.parent} is not a folder: make it, or name another file (--keep)"
+        )
     return ending
+
+
+def _labels_of(people: Collection[str], path: Path) -> Labels:
+    labels = read_labels(path)
+    if labels.of_people.keys().isdisjoint(people):
+        raise EvaluationRefused(
+            f"{path} names nobody of the data set: identity must be a person's folder, as {min(people)!r}"
+        )
+    return labels
 
 
 def _tables(**given: Path | None) -> dict[str, Path]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from overt.cli.evaluate.dataset import data_set_sha256
+from overt.cli.evaluate.dataset import data_set_sha256, require_utf8
 from overt.cli.evaluate.faces import Faces, embed, keep, read_kept
 from overt.cli.progress import counting, steps
 from overt.recognition.onnx_session import Device
@@ -40,6 +40,7 @@ def make_subject(
     `tables` (pairs, labels) belong to the data set: they are hashed with it. Raises RecognitionError,
     EvaluationRefused.
     """
+    require_utf8(root, names)
     info = pack_info(choice.name)
     with steps() as report:
         pictures = {name: root / name for name in names}

@@ -12,7 +12,7 @@ from overt.cli.embedded import UpOptions, up
 from overt.cli.evaluate.clips import Clip, ClipSet, Outcome, compare
 from overt.cli.evaluate.dataset import data_set_sha256
 from overt.cli.evaluate.errors import EvaluationRefused
-from overt.cli.evaluate.output import make_folder, write_json, write_table
+from overt.cli.evaluate.output import make_folder, write_json, write_table, writing
 from overt.cli.evaluate.plots import alerts as alerts_plot
 from overt.cli.evaluate.report import environment
 from overt.cli.evaluate.result import counted
@@ -94,7 +94,8 @@ def run_video(clips: ClipSet, choice: VideoChoice, info: PackInfo, clock: Clock)
         tool=f"overt {version('overt-cli')}",
         measured_at_s=clock.now_s(),
     )
-    _write(choice.out, result)
+    with writing(choice.out):
+        _write(choice.out, result)
     return result
 
 

@@ -91,7 +91,7 @@ def _require_that_it_works(pack: Pack) -> None:
         ) from error
     if not np.isfinite(templates_2D).all():
         raise PackRefused(f"the embedder of pack {pack.info.name} gives values without a number")
-    if np.allclose(*templates_2D, atol=1e-5):
+    if np.allclose(templates_2D[0], templates_2D[1], atol=1e-5):
         raise PackRefused(
             f"the embedder of pack {pack.info.name} gives one template for whatever it is shown"
         )
