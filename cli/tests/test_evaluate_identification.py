@@ -174,18 +174,6 @@ def test_a_record_under_another_key_is_refused(signed_run: Path, tmp_path: Path)
     assert isinstance(done.exception, EvidenceRefused)
 
 
-def test_a_run_that_is_not_signed_leaves_no_record_of_an_earlier_one(
-    people_folder: Path, signed_run: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "evidence.json").write_text("of an earlier run")
-    done = evaluate(
-        *("identification", people_folder, "--out", tmp_path, "--keep", signed_run / "kept.npz"),
-        *("--bootstrap", "10"),
-    )
-    assert done.exit_code == 0, done.output
-    assert not (tmp_path / "evidence.json").exists()
-
-
 def test_a_gallery_and_probes_in_folders_of_their_own_are_an_open_set(
     people_folder: Path, cache_dir: Path, tmp_path: Path
 ) -> None:
@@ -229,3 +217,13 @@ def test_a_record_that_cannot_be_signed_is_refused_in_one_line(
     assert isinstance(done.exception, EvaluationRefused)
     assert "can't be signed: the record has" in str(done.exception)
     assert not (tmp_path / "result.json").exists()
+
+
+def test_figures_of_nobody_do_not_take_the_place_of_signed_evidence(
+    signed_run: Path, people_folder: Path
+) -> None:
+    record = (signed_run / "out" / "evidence.json").read_bytes()
+    done = evaluate("identification", people_folder, "--out", signed_run / "out")
+    assert isinstance(done.exception, EvaluationRefused)
+    assert "holds signed evidence" in str(done.exception)
+    assert (signed_run / "out" / "evidence.json").read_bytes() == record

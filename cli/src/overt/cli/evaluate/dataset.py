@@ -62,7 +62,10 @@ def read_open_set(root: Path) -> OpenSet:
         several = {person: names for person, names in everybody.items() if len(names) > 1}
         people = OpenSet(root, several, everybody, whole=True)
     if not people.enrolled:
-        raise EvaluationRefused(f"{root}: nobody can be enrolled; see `overt evaluate identification --help`")
+        raise EvaluationRefused(
+            f"{root}: nobody can be enrolled: give one folder a person with two pictures or more in it, or "
+            "gallery/ and probe/"
+        )
     return people
 
 

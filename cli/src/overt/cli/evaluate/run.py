@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from overt.cli.evaluate.conclude import Ending, Scored, conclude
+from overt.cli.evaluate.conclude import RECORD, Ending, Scored, conclude
 from overt.cli.evaluate.dataset import Labels, OpenSet, read_labels, read_open_set
 from overt.cli.evaluate.errors import EvaluationRefused
 from overt.cli.evaluate.identification import identify
@@ -77,6 +77,10 @@ def _ending(files: Files, clock: Clock, people: Collection[str]) -> Ending:
         started_s=clock.monotonic_s(),
     )
     make_folder(files.out)
+    if ending.key is None and (files.out / RECORD).exists():
+        raise EvaluationRefused(
+            f"{files.out} holds signed evidence, which other figures must not lie beside: name another folder"
+        )
     if files.kept is not None and not files.kept.parent.is_dir():
         raise EvaluationRefused(
             f"{files.kept.parent} is not a folder: make it, or name another file (--keep)"
