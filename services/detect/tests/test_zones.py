@@ -102,3 +102,11 @@ def test_inside_a_square_is_inside_its_sides_in_whatever_order_it_is_named(
     for corners in (SQUARE, SQUARE[::-1], SQUARE[2:] + SQUARE[:2]):
         assert polygon.problem(corners) is None
         assert on_the_edge or polygon.inside(np.array([point]), corners).tolist() == [expected]
+
+
+@pytest.mark.parametrize("value", [5000 * "9", 20_000 * "["])
+def test_what_no_reader_can_take_is_refused_too(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "zones.toml"
+    path.write_text(f"[defaults]\nevery_nth = {value}\n")
+    with pytest.raises(ZonesRefused):
+        read_zones(path)

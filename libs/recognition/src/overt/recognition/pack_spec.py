@@ -19,6 +19,9 @@ MAX_SPEC_BYTES = 100_000
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,40}$(?!\n)")]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+# What a value of a colour is multiplied by: networks take -1 to 1, 0 to 1 or 0 to 255.
+Scale = Annotated[float, msgspec.Meta(ge=1e-6, le=1e3)]
+InputSide = Annotated[int, msgspec.Meta(ge=32, le=8192, multiple_of=32)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Trials = Annotated[int, msgspec.Meta(ge=1)]
 Point = tuple[float, float]
@@ -56,9 +59,9 @@ class DetectorTable(Table, frozen=True):
     input: str = "input"
     outputs: tuple[str, ...] = ()
     mean: PerColour = (0.0, 0.0, 0.0)
-    scale: float = 1.0
+    scale: Scale = 1.0
     multiple_px: Annotated[int, msgspec.Meta(ge=32, le=256, multiple_of=32)] = 32
-    input_size_px: tuple[int, int] | None = None
+    input_size_px: tuple[InputSide, InputSide] | None = None
 
 
 class AlignerTable(Table, frozen=True):
@@ -78,7 +81,7 @@ class EmbedderTable(Table, frozen=True):
     output: str = "output"
     normalisation: Literal["fixed", "per_crop"] = "fixed"
     mean: PerColour = (0.0, 0.0, 0.0)
-    scale: float = 1.0
+    scale: Scale = 1.0
 
 
 class PointTable(Table, frozen=True):
@@ -150,10 +153,20 @@ def parse_spec(content: bytes, what: str) -> PackSpec:
         raise PackRefused(f"{what}: {error}") from error
     if not _is_finite(msgspec.to_builtins(spec)):
         raise PackRefused(f"{what}: nan and inf are no numbers to compute with")
+    _require_places(spec.aligner, what)
     for point in spec.calibration.points:
         if point.false_positives > point.non_mated_searches or point.found > point.mated_searches:
             raise PackRefused(f"{what}: at {point.threshold} more was found than was searched for")
     return spec
+
+
+def _require_places(table: AlignerTable, what: str) -> None:
+    """Refuse landmarks that no face has: crops of nothing, or of a dot, make everybody alike."""
+    inside = all(0 <= value < table.size_px for point in table.template for value in point)
+    if not inside or len(set(table.template)) < len(table.template):
+        raise PackRefused(
+            f"{what}: the five points of `aligner.template` must differ and lie within 0 to {table.size_px}"
+        )
 
 
 def _is_finite(value: object) -> bool:

@@ -42,7 +42,7 @@ class Tracks:
     """Fuses looks of one track. Bounded in number and time. Not safe to share between threads.
 
     Looks are kept instead of their sum: one that is delivered again is not counted twice, and gives what it
-    gave the first time.
+    gave the first time, as their numbers rise: Kafka keeps a camera's order.
     """
 
     def __init__(
