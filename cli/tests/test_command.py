@@ -5,6 +5,7 @@ from typer.testing import CliRunner
 
 from overt.cli.__main__ import app
 from overt.ingest.errors import SourceRefused
+from overt.recognition.errors import FetchFailed
 from overt.runtime.process import CannotBegin
 
 RUNNER = CliRunner()
@@ -73,3 +74,16 @@ def test_zones_that_make_no_sense_end_the_run_before_it_begins(tmp_path: Path) -
     assert isinstance(done.exception, CannotBegin)
     assert "cameras.camera-1.polygon: has 2 corners" in str(done.exception)
     assert not data.exists()
+
+
+def test_a_folder_that_cannot_be_made_and_weights_that_are_not_there_are_said_in_a_line(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"")
+    done = RUNNER.invoke(app, ["models", "fetch", "--cache", str(file)])
+    assert isinstance(done.exception, FetchFailed)
+    assert "can't be filled: Not a directory" in str(done.exception)
+    done = RUNNER.invoke(app, ["models", "convert", str(tmp_path / "none.pt"), str(tmp_path / "out")])
+    assert done.exit_code == 2
+    assert "does not exist" in done.output

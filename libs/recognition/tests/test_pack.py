@@ -220,7 +220,7 @@ def test_every_pack_that_comes_along_is_named_as_its_file() -> None:
 def test_a_pack_in_pytorch_says_what_to_install_where_there_is_none(tmp_path: Path) -> None:
     assert pack_info("facenet").dimension == 128
     with pytest.raises(
-        PackRefused, match=r"needs .*, which is not installed: install overt-recognition\[facenet\]"
+        PackRefused, match=r"needs .*, which is not installed: `uv sync --inexact --extra facenet`"
     ):
         load_pack("facenet", tmp_path)
 

@@ -8,6 +8,7 @@ import typer
 
 from overt.cli.datafolder import default_cache_dir
 from overt.cli.progress import say, steps
+from overt.recognition.errors import FetchFailed
 from overt.recognition.facenet.fetching import convert, fetch_facenet
 from overt.recognition.models import fetch_models, write_whole
 from overt.recognition.pack import load_pack, pack_info
@@ -46,8 +47,11 @@ def fetch(
     ] = "cpu",
 ) -> None:
     """Fetch a pack's files, check their SHA-256 and prepare them. Safe to repeat."""
-    with steps() as report:
-        FETCHES[name](models_dir(cache), source=source, progress=report)
+    try:
+        with steps() as report:
+            FETCHES[name](models_dir(cache), source=source, progress=report)
+    except OSError as error:
+        raise FetchFailed(f"{models_dir(cache)} can't be filled: {error.strerror}") from error
     pack = load_pack(name, models_dir(cache))
     say(f"pack {name} is ready, fingerprint {pack.info.fingerprint[:16]}…")
 
@@ -57,12 +61,17 @@ def fetch(
     epilog="Example:  overt models convert 20180402-114759-vggface2.pt vggface2_512.safetensors",
 )
 def to_safetensors(
-    weights: Annotated[Path, typer.Argument(help="A .pt of PyTorch, or a .h5 of Keras.", dir_okay=False)],
+    weights: Annotated[
+        Path, typer.Argument(help="A .pt of PyTorch, or a .h5 of Keras.", exists=True, dir_okay=False)
+    ],
     out: Annotated[Path, typer.Argument(help="The .safetensors to write.", dir_okay=False)],
 ) -> None:
     """Convert weights of Inception-ResNet-v1 for a pack of your own, and show the SHA-256 to pin."""
     content = convert(weights.read_bytes(), keras=weights.suffix == ".h5")
-    write_whole(out, content)
+    try:
+        write_whole(out, content)
+    except OSError as error:
+        raise FetchFailed(f"{out} can't be written: {error.strerror}") from error
     typer.echo(f"{hashlib.sha256(content).hexdigest()}  {out.name}")
 
 

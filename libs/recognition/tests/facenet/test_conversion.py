@@ -110,6 +110,10 @@ def test_what_are_no_weights_is_refused() -> None:
     for keras in (True, False):
         with pytest.raises(FetchFailed, match="these are no weights of that kind"):
             fetching.convert(b"no weights at all", keras=keras)
+    empty = io.BytesIO()
+    torch.save({}, empty)
+    with pytest.raises(FetchFailed, match="these are no weights of that kind"):
+        fetching.convert(empty.getvalue(), keras=False)
 
 
 def test_a_pickle_is_no_file_of_weights_when_a_pack_is_loaded() -> None:

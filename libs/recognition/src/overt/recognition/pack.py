@@ -120,7 +120,7 @@ def _torch(
         loading = importlib.import_module("overt.recognition.facenet.loading")
     except ModuleNotFoundError as error:
         raise PackRefused(
-            f"pack {spec.name} needs {error.name}, which is not installed: install overt-recognition[facenet]"
+            f"pack {spec.name} needs {error.name}, which is not installed: `uv sync --inexact --extra facenet`"
         ) from error
     made: tuple[FaceDetector, FaceEmbedder] = loading.load(spec, folders, device=device, threads=threads)
     return made

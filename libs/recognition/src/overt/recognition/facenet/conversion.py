@@ -35,7 +35,7 @@ def from_keras(content: bytes) -> bytes:
                 arrays[f"{layer.partition('/')[0]}/{kind}"] = np.asarray(item, np.float32)
 
         layers.visititems(take)
-    return save(renamed(arrays))
+    return save(_some(renamed(arrays)))
 
 
 def from_torch(content: bytes) -> bytes:
@@ -46,9 +46,18 @@ def from_torch(content: bytes) -> bytes:
     """
     state: Mapping[str, torch.Tensor] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     return save(
-        {
-            name: np.ascontiguousarray(tensor.float().numpy())
-            for name, tensor in state.items()
-            if not name.endswith(COUNTER) and not CLASSES.match(name)
-        }
+        _some(
+            {
+                name: np.ascontiguousarray(tensor.float().numpy())
+                for name, tensor in state.items()
+                if not name.endswith(COUNTER) and not CLASSES.match(name)
+            }
+        )
     )
+
+
+def _some(arrays: dict[str, Array]) -> dict[str, Array]:
+    """Refuse a file without any weights: it would be converted, and pinned, as well as a whole one."""
+    if not arrays:
+        raise ValueError("no weights in it")
+    return arrays

